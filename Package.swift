@@ -1,0 +1,189 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .treatAllWarnings(as: .error)
+]
+
+// Products of other packages, by the names this file uses.
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
+let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+
+/// A library target at `Sources/<room>/<name>`.
+func library(_ name: String, in room: String? = nil, _ dependencies: [Target.Dependency] = []) -> Target {
+  .target(
+    name: name, dependencies: dependencies, path: "Sources/" + (room.map { "\($0)/" } ?? "") + name,
+    swiftSettings: strict)
+}
+
+/// A program at `Sources/Programs/<name>`.
+func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .executableTarget(
+    name: name, dependencies: dependencies + [argumentParser], path: "Sources/Programs/\(name)", swiftSettings: strict)
+}
+
+/// A folder of tests at `Tests/<folder>`.
+func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: "\(folder)Tests", dependencies: dependencies, path: "Tests/\(folder)", swiftSettings: strict)
+}
+
+let package = Package(
+  name: "godwit",
+  platforms: [.macOS(.v26)],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1")
+  ],
+  targets: [
+    // Core: values, contracts, pure state machines; no I/O.
+    library("Blocks", in: "Core"),
+    library("Machines", in: "Core"),
+    library("Replication", in: "Core", ["Blocks"]),
+    library("Wire", in: "Core", ["Blocks", "Machines", "Replication", crypto]),
+
+    // The data path: bytes.
+    .target(name: "CLinuxBlock", path: "Sources/DataPath/CLinuxBlock"),
+    .systemLibrary(
+      name: "CZstd", path: "Sources/DataPath/CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(
+      name: "CNBD", path: "Sources/DataPath/CNBD", pkgConfig: "libnbd", providers: [.apt(["libnbd-dev"])]),
+    library("Frames", in: "DataPath", ["Blocks", "Replication", "Wire", "CZstd", nioCore]),
+    library("Volumes", in: "DataPath", ["Blocks", "CLinuxBlock", systemPackage]),
+    library("NetworkVolumes", in: "DataPath", ["Blocks", "CNBD"]),
+    library(
+      "Transport", in: "DataPath",
+      [
+        "Blocks", "Machines", "Replication", "Wire", "Frames", asyncHTTPClient, nioCore, nioPosix, nioHTTP1, nioSSL,
+        logging, crypto
+      ]),
+    library(
+      "Source", in: "DataPath",
+      [
+        "Blocks", "Machines", "Replication", "Wire", "Volumes", "Transport", "CLinuxBlock", "Repair", crypto, logging,
+        nioCore,
+        systemPackage, serviceLifecycle
+      ]),
+    library(
+      "Gateway", in: "DataPath",
+      [
+        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", hummingbird, hummingbirdCore,
+        hummingbirdTLS,
+        httpTypes, nioCore, nioPosix, nioSSL, crypto, logging, systemPackage, serviceLifecycle
+      ]),
+
+    // The control path: intentions.
+    library(
+      "ServiceKit", in: "ControlPath/Services",
+      [
+        "Machines", "Wire", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes, nioCore, nioPosix,
+        nioHTTP1, nioSSL,
+        jwtKit, x509, crypto, grdb, logging, serviceLifecycle
+      ]),
+    library("Workflows", in: "ControlPath/Workflows", [logging, serviceLifecycle]),
+    library("WorkflowSQLite", in: "ControlPath/Workflows", ["Workflows", grdb]),
+    library("Providers", in: "ControlPath/Providers", ["Machines"]),
+    library("Local", in: "ControlPath/Providers", ["Providers", "Machines", asyncHTTPClient, nioCore, nioHTTP1]),
+    library(
+      "Migration", in: "ControlPath/Services",
+      [
+        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, jwtKit,
+        crypto, grdb, logging,
+        serviceLifecycle
+      ]),
+    library(
+      "Clouds", in: "ControlPath/Services",
+      [
+        "ServiceKit", "Providers", "Local", "Machines", "Wire", hummingbird, httpTypes, nioCore, jwtKit, crypto, grdb,
+        logging,
+        serviceLifecycle
+      ]),
+    library("Client", in: "ControlPath", ["ServiceKit", "Machines", "Wire", asyncHTTPClient, nioCore, nioHTTP1]),
+
+    // The local cloud and the repair of clones.
+    library(
+      "Hypervisor",
+      [
+        "Machines", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, logging, subprocess, systemPackage,
+        serviceLifecycle
+      ]),
+    library("Repair", ["Machines"]),
+
+    // Libraries for tests; they import no test framework.
+    library("Simulation", in: "TestKits", ["Blocks", "Replication"]),
+    library(
+      "Conformance", in: "TestKits", ["Blocks", "Providers", "Workflows", "Machines"]),
+    library(
+      "Fakes", in: "TestKits",
+      [
+        "Blocks", "Machines", "Providers", "Wire", hummingbird, httpTypes, nioCore, asyncHTTPClient, nioHTTP1, grdb,
+        logging, systemPackage, subprocess
+      ]),
+
+    program(
+      "godwit-agent", ["Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", logging, serviceLifecycle]),
+    program("godwit-gateway", ["Gateway", "Wire", logging, serviceLifecycle]),
+    program("godwit-repair", ["Repair", "Machines"]),
+    program("godwit-hypervisor", ["Hypervisor", logging, serviceLifecycle]),
+    program("godwit-fakecloud", ["Fakes", logging]),
+    program(
+      "godwit",
+      [
+        "Client", "ServiceKit", "Migration", "Clouds", "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire",
+        logging, serviceLifecycle
+      ]),
+
+    tests(
+      "Unit",
+      [
+        "Blocks", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport", "Gateway", "Repair",
+        "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds", "Providers", "Client",
+        "Fakes", "Volumes", crypto, nioCore
+      ]),
+    tests(
+      "Conformance",
+      [
+        "Conformance", "Blocks", "Volumes", "NetworkVolumes", "Providers", "Local", "Fakes", "Workflows",
+        "WorkflowSQLite", "Machines"
+      ]),
+    tests(
+      "Integration",
+      [
+        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
+        "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
+        "Machines", "CLinuxBlock", crypto, nioCore, subprocess
+      ]),
+    tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])
+  ],
+  swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,148 @@
+public import Machines
+
+/// What an agent and the migration service say to each other. JSON over HTTPS; every request but the first is signed
+/// (`KeyProof`). The agent asks; the service never calls.
+
+/// `POST /v1/enrolments`: exchanges a single-use token for an identity. Signed with the new key.
+public struct EnrolmentRequest: Codable, Hashable, Sendable {
+  public var token: String
+  public var agentVersion: String
+  public var machine: MachineDescription
+  public init(token: String, agentVersion: String, machine: MachineDescription) {
+    (self.token, self.agentVersion, self.machine) = (token, agentVersion, machine)
+  }
+}
+
+/// The answer to an enrolment and to `POST /v1/agent/token` (a renewal, signed with the agent's key).
+public struct AgentCredential: Codable, Hashable, Sendable {
+  public var tenant: String
+  public var source: String
+  /// Bound to the agent's key; sent as `Authorization: DPoP TOKEN`.
+  public var accessToken: String
+  /// Seconds.
+  public var expiresIn: Int
+  public init(tenant: String, source: String, accessToken: String, expiresIn: Int) {
+    (self.tenant, self.source, self.accessToken, self.expiresIn) = (tenant, source, accessToken, expiresIn)
+  }
+}
+
+/// `GET /v1/agent/commands?wait=SECONDS`: the commands not yet reported as ended, oldest first, answered as soon as
+/// there is one the agent does not know, else an empty list when the wait is over. The set is closed; an agent answers
+/// `.refused` to one it does not know.
+public struct AgentCommand: Codable, Hashable, Sendable {
+  public enum Body: Codable, Hashable, Sendable {
+    case sync(SyncCommand)
+    /// Stops a running sync at the next frame; what was settled stays.
+    case cancel(command: String)
+    /// Runs the repair planner read-only and reports its verdict.
+    case rehearse
+    /// Describes the machine again.
+    case describe
+    /// Removes the agent from the machine.
+    case uninstall
+  }
+  public var id: String
+  public var body: Body
+  public init(id: String, body: Body) { (self.id, self.body) = (id, body) }
+}
+
+public struct SyncCommand: Codable, Hashable, Sendable {
+  public enum Mode: String, Codable, Hashable, Sendable {
+    /// Everything in use.
+    case full
+    /// What changed since the last point; becomes `compare` by itself where that cannot be proven.
+    case delta
+    /// Re-hash what is in use, send differences.
+    case compare
+  }
+  public var migration: String
+  public var session: String
+  public var mode: Mode
+  /// Freeze, stream while frozen, commit, then power the source off without thawing.
+  public var final: Bool
+  /// `https://HOST:PORT` of the gateway.
+  public var gateway: String
+  /// `SessionGrant` as a signed token.
+  public var grant: String
+  /// Kernel names, in the order of the grant's disks: `sda`.
+  public var disks: [String]
+  public var limits: Limits
+
+  /// The budgets of the source; nil means no limit.
+  public struct Limits: Codable, Hashable, Sendable {
+    /// Bytes a second on the link.
+    public var link: UInt64?
+    /// Bytes a second read from the disks.
+    public var read: UInt64?
+    /// Share of one CPU, 0...1.
+    public var cpu: Double?
+    /// Milliseconds: when the source's own I/O takes longer than this on average, the agent backs off.
+    public var latency: Double?
+    public init(link: UInt64? = nil, read: UInt64? = nil, cpu: Double? = nil, latency: Double? = nil) {
+      (self.link, self.read, self.cpu, self.latency) = (link, read, cpu, latency)
+    }
+  }
+
+  public init(
+    migration: String, session: String, mode: Mode, final: Bool, gateway: String, grant: String, disks: [String],
+    limits: Limits = Limits()
+  ) {
+    (self.migration, self.session, self.mode, self.final) = (migration, session, mode, final)
+    (self.gateway, self.grant, self.disks, self.limits) = (gateway, grant, disks, limits)
+  }
+}
+
+/// `POST /v1/agent/reports`: how a command goes. Repeating a report is harmless.
+public struct AgentReport: Codable, Hashable, Sendable {
+  public enum State: String, Codable, Hashable, Sendable { case running, done, failed, refused }
+  public var command: String
+  public var state: State
+  public var progress: SyncProgress?
+  public var receipt: SealReceipt?
+  public var rehearsal: RepairReport?
+  public var machine: MachineDescription?
+  public var failure: Failure?
+
+  /// A closed set of codes; an unknown one from a newer agent is kept as it is.
+  public struct Failure: Codable, Hashable, Sendable {
+    /// `disk_read_error`, `gateway_refused`, `target_full`, `disk_vanished`, `cancelled`, `freeze_failed`, ...
+    public var code: String
+    public var message: String
+    public init(code: String, message: String) { (self.code, self.message) = (code, message) }
+  }
+
+  public init(
+    command: String, state: State, progress: SyncProgress? = nil, receipt: SealReceipt? = nil,
+    rehearsal: RepairReport? = nil, machine: MachineDescription? = nil, failure: Failure? = nil
+  ) {
+    (self.command, self.state, self.progress, self.receipt) = (command, state, progress, receipt)
+    (self.rehearsal, self.machine, self.failure) = (rehearsal, machine, failure)
+  }
+}
+
+public struct SyncProgress: Codable, Hashable, Sendable {
+  /// `tracking, copying, catchingUp, freezing, sealing`
+  public var phase: String
+  /// What this sync really is, after a delta that could not be proven.
+  public var mode: SyncCommand.Mode
+  /// Why a delta became a compare.
+  public var voided: String?
+  /// Bytes that must be looked at in all, and that were settled or found equal.
+  public var usedBytes: UInt64
+  public var doneBytes: UInt64
+  /// Bytes put on the wire, after compression, headers included; and what they were before compression.
+  public var wireBytes: UInt64
+  public var sentBytes: UInt64
+  /// Bytes changed and not yet sent.
+  public var dirtyBytes: UInt64
+  /// Milliseconds the filesystems were frozen, once they were.
+  public var freezeMilliseconds: Double?
+  public init(
+    phase: String, mode: SyncCommand.Mode, voided: String? = nil, usedBytes: UInt64, doneBytes: UInt64,
+    wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil
+  ) {
+    (self.phase, self.mode, self.voided) = (phase, mode, voided)
+    (self.usedBytes, self.doneBytes, self.wireBytes) = (usedBytes, doneBytes, wireBytes)
+    (self.sentBytes, self.dirtyBytes, self.freezeMilliseconds) = (sentBytes, dirtyBytes, freezeMilliseconds)
+  }
+}
