@@ -17,7 +17,6 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
-let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -62,8 +61,7 @@ let package = Package(
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
-    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1")
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2")
   ],
   targets: [
     // Core: values, contracts, pure state machines; no I/O.
@@ -108,7 +106,7 @@ let package = Package(
       [
         "Machines", "Wire", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes, nioCore, nioPosix,
         nioHTTP1, nioSSL,
-        jwtKit, x509, crypto, grdb, logging, serviceLifecycle
+        x509, crypto, grdb, logging, serviceLifecycle
       ]),
     library("Workflows", in: "ControlPath/Workflows", [logging, serviceLifecycle]),
     library("WorkflowSQLite", in: "ControlPath/Workflows", ["Workflows", grdb]),
@@ -117,14 +115,14 @@ let package = Package(
     library(
       "Migration", in: "ControlPath/Services",
       [
-        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, jwtKit,
-        crypto, grdb, logging,
+        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, crypto, grdb,
+        logging,
         serviceLifecycle
       ]),
     library(
       "Clouds", in: "ControlPath/Services",
       [
-        "ServiceKit", "Providers", "Local", "Machines", "Wire", hummingbird, httpTypes, nioCore, jwtKit, crypto, grdb,
+        "ServiceKit", "Providers", "Local", "Machines", "Wire", hummingbird, httpTypes, nioCore, crypto, grdb,
         logging,
         serviceLifecycle
       ]),
