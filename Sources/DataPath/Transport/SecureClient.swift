@@ -1,0 +1,130 @@
+import AsyncHTTPClient
+import FoundationEssentials
+public import NIOCore
+import NIOHTTP1
+import NIOSSL
+public import Wire
+
+/// HTTPS requests that carry a proof of the agent's key.
+///
+/// Trusts the CA of its settings only, follows no redirect, repeats nothing by itself.
+public final class SecureClient: Sendable {
+  public struct Answer: Sendable {
+    public let status: Int
+    public let body: ByteBuffer
+    /// Seconds of a `Retry-After`.
+    public let retryAfter: Int?
+  }
+
+  private let client: HTTPClient
+  private let key: AgentKey
+  private let proxy: String
+  private let now: @Sendable () -> Int
+
+  /// - Parameters:
+  ///   - connections: most connections to one server.
+  ///   - now: seconds since 1970.
+  /// - Throws: `TransportError.badSettings`.
+  public init(
+    settings: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, connections: Int = 8,
+    now: @escaping @Sendable () -> Int = { Int(Date().timeIntervalSince1970) }
+  ) throws {
+    var configuration = HTTPClient.Configuration(
+      tlsConfiguration: try Self.tls(settings), redirectConfiguration: .disallow,
+      timeout: .init(connect: .seconds(10)),
+      connectionPool: .init(idleTimeout: .seconds(30), concurrentHTTP1ConnectionsPerHostSoftLimit: connections),
+      proxy: settings.proxy.map { .init($0) })
+    // Who asks decides about retries; a hidden one would only delay the error.
+    configuration.connectionPool.retryConnectionEstablishment = false
+    configuration.httpVersion = .http1Only
+    client = HTTPClient(eventLoopGroup: group, configuration: configuration)
+    proxy = settings.proxy.map { "\($0.host):\($0.port)" } ?? "none"
+    (self.key, self.now) = (key, now)
+  }
+
+  /// Closes all connections. Must be called before the last reference goes.
+  public func shutdown() async throws { try await client.shutdown() }
+
+  private static func tls(_ settings: ConnectionSettings) throws -> TLSConfiguration {
+    var tls = TLSConfiguration.makeClientConfiguration()
+    tls.minimumTLSVersion = .tlsv12
+    var roots: [NIOSSLCertificate] = []
+    for (name, pem) in [("CA", settings.authority), ("extra CA", settings.extraAuthority)] {
+      guard let pem else { continue }
+      guard let found = try? NIOSSLCertificate.fromPEMBytes(Array(pem.utf8)), !found.isEmpty else {
+        throw TransportError.badSettings("the \(name) holds no PEM certificate")
+      }
+      roots += found
+    }
+    tls.trustRoots = .certificates(roots)
+    tls.certificateVerification = .fullVerification
+    return tls
+  }
+
+  /// Sends one request and collects its answer; every answer of status 300 and above is thrown as `.refused`.
+  ///
+  /// - Parameters:
+  ///   - token: sent as `Authorization: DPoP`, and bound into the proof.
+  ///   - timeout: for the whole exchange.
+  ///   - limit: longest answer accepted, in bytes.
+  /// - Throws: `TransportError`.
+  public func send(
+    _ method: HTTPVerb, _ url: String, token: String?, body: ByteBuffer? = nil,
+    contentType: String = "application/json", timeout: TimeAmount = .seconds(60), limit: Int = 8 << 20
+  ) async throws -> Answer {
+    let request = try request(method, url, token: token, body: body, contentType: contentType)
+    let deadline = NIODeadline.now() + timeout
+    do {
+      let response = try await client.execute(request, deadline: deadline)
+      let body = try await response.body.collect(upTo: limit)
+      let retryAfter = response.headers.first(name: "retry-after").flatMap { Int($0) }
+      let answer = Answer(status: Int(response.status.code), body: body, retryAfter: retryAfter)
+      guard answer.status < 300 else { throw Self.refusal(answer) }
+      return answer
+    } catch {
+      throw TransportError(error, url: url, proxy: proxy)
+    }
+  }
+
+  private func request(
+    _ method: HTTPVerb, _ url: String, token: String?, body: ByteBuffer?, contentType: String
+  ) throws -> HTTPClientRequest {
+    var request = HTTPClientRequest(url: url)
+    request.method = HTTPMethod(rawValue: method.rawValue)
+    if let token { request.headers.add(name: "authorization", value: "DPoP \(token)") }
+    var generator = SystemRandomNumberGenerator()
+    let jti = Base64URL.encode((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
+    let proof = try KeyProof.make(
+      key: key, method: method.rawValue, url: url, accessToken: token, now: now(), jti: jti)
+    request.headers.add(name: "dpop", value: proof)
+    if let body {
+      request.headers.add(name: "content-type", value: contentType)
+      request.body = .bytes(body)
+    }
+    return request
+  }
+
+  private static func refusal(_ answer: Answer) -> TransportError {
+    if let problem = try? JSONDecoder().decode(Problem.self, from: Data(answer.body.readableBytesView)) {
+      return .refused(problem, retryAfter: answer.retryAfter)
+    }
+    let problem = Problem(
+      code: "http_\(answer.status)", status: answer.status, detail: "the server answered \(answer.status)",
+      remedy: "see the log of the server or of the proxy before it")
+    return .refused(problem, retryAfter: answer.retryAfter)
+  }
+}
+
+/// The methods of our protocols.
+public enum HTTPVerb: String, Sendable { case GET, POST, PUT }
+
+extension HTTPClient.Configuration.Proxy {
+  fileprivate init(_ proxy: ConnectionSettings.Proxy) {
+    if let user = proxy.user {
+      let credentials = HTTPClient.Authorization.basic(username: user, password: proxy.password ?? "")
+      self = .server(host: proxy.host, port: proxy.port, authorization: credentials)
+    } else {
+      self = .server(host: proxy.host, port: proxy.port)
+    }
+  }
+}
