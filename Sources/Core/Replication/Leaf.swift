@@ -45,17 +45,35 @@ public struct LeafDigest: Hashable, Sendable {
   public static let none = LeafDigest(a: 0, b: 0, c: 0, d: 0)
 }
 
+/// A leaf of one of a session's disks.
+public struct LeafAddress: Hashable, Sendable {
+  /// Index of the disk in the session's list of disks.
+  public var disk: UInt16
+  /// Index of the leaf on that disk.
+  public var leaf: UInt64
+  public init(disk: UInt16, leaf: UInt64) { (self.disk, self.leaf) = (disk, leaf) }
+}
+
 /// One line of a manifest: what a leaf of a disk holds.
 public struct LeafRecord: Hashable, Sendable {
   /// Index of the disk in the session's list of disks.
   public var disk: UInt16
   /// Index of the leaf on that disk.
   public var leaf: UInt64
+  /// How many consecutive leaves from `leaf` on are of this kind; 1 for `.data`.
+  public var run: UInt32
   public var kind: LeafKind
+  /// The gateway claimed this very content already, so that it was not sent.
+  public var equal: Bool
   /// SHA-256 of the whole leaf for `.data`, else `.none`.
   public var digest: LeafDigest
 
-  public init(disk: UInt16, leaf: UInt64, kind: LeafKind, digest: LeafDigest = .none) {
-    (self.disk, self.leaf, self.kind, self.digest) = (disk, leaf, kind, digest)
+  public init(
+    disk: UInt16, leaf: UInt64, run: UInt32 = 1, kind: LeafKind, equal: Bool = false, digest: LeafDigest = .none
+  ) {
+    (self.disk, self.leaf, self.run) = (disk, leaf, run)
+    (self.kind, self.equal, self.digest) = (kind, equal, digest)
   }
+
+  public var address: LeafAddress { LeafAddress(disk: disk, leaf: leaf) }
 }

@@ -18,7 +18,7 @@ extension LeafDigest {
   }
 }
 
-extension ManifestRecord {
+extension LeafRecord {
   /// Bytes of a record on the wire.
   public static let encodedSize = 48
 
@@ -41,18 +41,18 @@ extension ManifestRecord {
 
   /// Appends the 48 bytes of this record to a manifest part.
   public func encode(into part: inout [UInt8]) {
-    part.append(littleEndian: record.disk)
-    part.append(record.kind.rawValue)
-    part.append(foundEqual ? 1 : 0)
+    part.append(littleEndian: disk)
+    part.append(kind.rawValue)
+    part.append(equal ? 1 : 0)
     part.append(littleEndian: run)
-    part.append(littleEndian: record.leaf)
-    for word in [record.digest.a, record.digest.b, record.digest.c, record.digest.d] {
+    part.append(littleEndian: leaf)
+    for word in [digest.a, digest.b, digest.c, digest.d] {
       part.append(littleEndian: word)
     }
   }
 
   /// The body of a flush.
-  public static func encode(_ records: some Collection<ManifestRecord>) -> [UInt8] {
+  public static func encode(_ records: some Collection<LeafRecord>) -> [UInt8] {
     var part: [UInt8] = []
     part.reserveCapacity(records.count * encodedSize)
     for record in records { record.encode(into: &part) }
@@ -60,9 +60,9 @@ extension ManifestRecord {
   }
 
   /// The records of a manifest part. Disk and leaf indices are not checked against any disk.
-  public static func decode(part: [UInt8]) throws(CodingFailure) -> [ManifestRecord] {
+  public static func decode(part: [UInt8]) throws(CodingFailure) -> [LeafRecord] {
     guard part.count.isMultiple(of: encodedSize) else { throw .length(part.count) }
-    var records: [ManifestRecord] = []
+    var records: [LeafRecord] = []
     records.reserveCapacity(part.count / encodedSize)
     for index in 0..<part.count / encodedSize {
       let at = index * encodedSize
@@ -73,10 +73,10 @@ extension ManifestRecord {
       let digest = LeafDigest(
         a: part.littleEndian(at: at + 16), b: part.littleEndian(at: at + 24), c: part.littleEndian(at: at + 32),
         d: part.littleEndian(at: at + 40))
-      let record = LeafRecord(
-        disk: part.littleEndian(at: at), leaf: part.littleEndian(at: at + 8), kind: kind,
-        digest: kind == .data ? digest : .none)
-      records.append(ManifestRecord(record, run: run, foundEqual: part[at + 3] == 1))
+      records.append(
+        LeafRecord(
+          disk: part.littleEndian(at: at), leaf: part.littleEndian(at: at + 8), run: run, kind: kind,
+          equal: part[at + 3] == 1, digest: kind == .data ? digest : .none))
     }
     return records
   }

@@ -1,0 +1,43 @@
+# Everything that is run here, by people and by CI, is a target of this file.
+SWIFT_FLAGS := --explicit-target-dependency-import-check error
+# The programs that run on a source or in the appliance are fully static; their products are kept apart.
+STATIC_FLAGS := -c release --scratch-path .build-static --static-swift-stdlib -Xswiftc -static-executable $(SWIFT_FLAGS)
+OUT := out
+
+.PHONY: help setup build static appliance guests check test demo bench torture
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: ## install every package needed (as root or with sudo); harmless to repeat
+	@deploy/setup/install
+
+build: setup ## build everything for development
+	swift build --build-tests $(SWIFT_FLAGS)
+
+static: setup ## build the static agent and repair programs into out/bin
+	swift build $(STATIC_FLAGS) --product godwit-agent
+	swift build $(STATIC_FLAGS) --product godwit-repair
+	@mkdir -p $(OUT)/bin
+	install -s .build-static/release/godwit-agent .build-static/release/godwit-repair $(OUT)/bin/
+
+appliance: static ## build (and cache) the repair appliance; out/appliance leads to it
+	@mkdir -p $(OUT)
+	ln -sfn "$$(deploy/appliance/build --repair $(OUT)/bin/godwit-repair)" $(OUT)/appliance
+
+check: setup ## format, layers and house rules
+	swift format lint --strict --recursive Package.swift Sources Tests
+	deploy/setup/house-rules
+	swift build --build-tests $(SWIFT_FLAGS)
+
+test: build appliance ## every test, with a skip that is not on Tests/skips.txt counted as a failure
+	Tests/support/run-tests
+
+demo: build appliance ## move a real running machine, end to end (GUEST=tiny for a small one, KEEP=1 to keep it running)
+	deploy/demo/run $(if $(GUEST),--guest $(GUEST)) $(if $(KEEP),--keep)
+
+bench: build static ## the figures of SPECIFICATION.md
+	deploy/bench/run
+
+torture: build static ## long runs: MINUTES=n, SEEDS=n
+	GODWIT_SEEDS=$${SEEDS:-1000000} swift test --skip-build --filter Simulation

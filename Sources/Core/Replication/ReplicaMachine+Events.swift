@@ -1,0 +1,127 @@
+extension ReplicaMachine {
+  /// Names one request that waits for an answer; chosen by the gateway, unique in its life.
+  public typealias Request = UInt64
+
+  /// What is kept on stable storage beside the leaf map, changed as a whole by `storeOpening`, `storePart`, `storeSeal`.
+  public struct Stored: Hashable, Sendable {
+    /// The session that opened last; nil before the first.
+    public var session: String?
+    public var epoch: Epoch
+    /// Parts of its manifest that are stored.
+    public var parts: UInt64
+    /// Whether it is sealed.
+    public var sealed: Bool
+    /// Sessions that were superseded, newest last; they can never open again. At most 64 are remembered.
+    public var retired: [String]
+    public init(
+      session: String? = nil, epoch: Epoch = Epoch(rawValue: 0), parts: UInt64 = 0, sealed: Bool = false,
+      retired: [String] = []
+    ) {
+      (self.session, self.epoch, self.parts, self.sealed, self.retired) = (session, epoch, parts, sealed, retired)
+    }
+  }
+
+  /// One leaf that a frame writes.
+  public struct Touch: Hashable, Sendable {
+    public var address: LeafAddress
+    /// Whether the frame's extents cover all of the leaf.
+    public var whole: Bool
+    public init(address: LeafAddress, whole: Bool) { (self.address, self.whole) = (address, whole) }
+  }
+
+  /// What happened. Requests may arrive in any order, twice, or late. Each `Action` that says so is answered once.
+  public enum Event: Hashable, Sendable {
+    /// `POST open`.
+    case open(Request, session: String, fresh: Bool)
+    /// `PUT frames`; decoded and within the disks. `touches` are all leaves its extents touch, each once
+    /// (`ReplicaMachine.touches(of:)`).
+    case frame(Request, session: String, epoch: Epoch, sequence: Sequence, touches: [Touch])
+    /// `POST flush` with its part of the manifest, decoded and within the disks.
+    case flush(Request, session: String, epoch: Epoch, through: Sequence, part: UInt64, records: [LeafRecord])
+    /// `POST seal`; the gateway has checked chain and signature over the stored parts before.
+    case seal(Request, session: String, epoch: Epoch)
+
+    /// Answers `storeOpening`.
+    case openingStored
+    /// Answers `markUnknown`.
+    case unknownMarked(Request)
+    /// Answers `write`: every extent of the frame is written (not flushed).
+    case written(Request)
+    /// Answers `write`: some of it failed; the leaves stay unknown.
+    case writeFailed(Request, reason: Refusal)
+    /// Answers `flushVolumes`.
+    case volumesFlushed
+    /// Answers `flushVolumes`, `markUnknown`, `storePart`, `storeOpening`, `storeSeal`: stable storage failed. The epoch
+    /// is closed, as nobody can tell what is durable.
+    case storageFailed
+    /// Answers `storePart`.
+    case partStored
+    /// Answers `readBack`: the leaves whose verdict was `mismatch`, at most 4,096 of them.
+    case readBackDone(mismatches: [LeafAddress])
+    /// Answers `readBack`: the volumes could not be read.
+    case readBackFailed(reason: String)
+    /// Answers `storeSeal`.
+    case sealStored
+  }
+
+  /// What the gateway shall do. Actions may run side by side and answer later, except where said.
+  public enum Action: Hashable, Sendable {
+    /// Durably store the session, epoch, parts and retired sessions of `Stored`. `dropManifest`: the parts and last
+    /// records of the manifest so far are forgotten in the same step (a new session, or one that begins afresh).
+    /// The leaf map stays. Answer: `openingStored` or `storageFailed`.
+    case storeOpening(Stored, dropManifest: Bool)
+    /// Durably turn these leaves to `unknown` in the leaf map (several calls may share one sync to the disk).
+    /// Answer: `unknownMarked` or `storageFailed`.
+    case markUnknown(Request, [LeafAddress])
+    /// Write the extents of that frame to the volumes. Answer: `written` or `writeFailed`.
+    case write(Request)
+    /// Flush every volume of the replica. Answer: `volumesFlushed` or `storageFailed`.
+    case flushVolumes
+    /// Durably, in this order or in one step: append the part (records as received, chain), remember each leaf's last
+    /// record, set `parts`; then put `claims` into the leaf map (kind, digest, not sealed). No write is begun meanwhile.
+    /// Answer: `partStored` or `storageFailed`.
+    case storePart(number: UInt64, records: [LeafRecord], claims: [LeafRecord])
+    /// Read back every leaf that is not sealed and judge it by `LeafState.verdict`. Nothing is written meanwhile.
+    /// Answer: `readBackDone` or `readBackFailed`.
+    case readBack
+    /// Durably, in one step: every leaf becomes sealed with what was read back, the map is versioned for the session,
+    /// the receipt is signed and stored, the session is sealed. Answer: `sealStored` or `storageFailed`.
+    case storeSeal(session: String)
+    /// Answer that request.
+    case reply(Request, Reply)
+  }
+
+  public enum Reply: Hashable, Sendable {
+    /// `OpenAnswer`. `held` is what the map knows now.
+    case opened(epoch: Epoch, parts: UInt64)
+    /// `OpenAnswer` with the receipt: the session is sealed.
+    case alreadySealed(epoch: Epoch, parts: UInt64)
+    /// 204: written, not yet durable.
+    case acknowledged
+    /// `FlushAnswer`: durable.
+    case flushed(through: Sequence)
+    /// `SealAnswer` with the receipt.
+    case sealed
+    /// `SealAnswer`: these leaves hold something else.
+    case mismatched([LeafAddress])
+    case refused(Refusal)
+  }
+
+  /// Why a request is refused.
+  public enum Refusal: Hashable, Sendable {
+    /// `409 epoch_closed`: open again.
+    case epochClosed
+    /// `409 stale_sequence`: a later frame was there, or the frame is at or below the last `through`.
+    case stale
+    /// `409 sealed`, or a seal is under way.
+    case sealed
+    /// `409 superseded`: another session of these volumes was opened after this one. It ends.
+    case superseded
+    /// `400`: parts of the manifest or `through` do not follow on what is stored, or frames are not flushed before a seal.
+    case outOfOrder
+    /// `507 target_full`.
+    case full
+    /// `500`: a volume or the store failed, for this reason.
+    case failed(String)
+  }
+}
