@@ -25,6 +25,7 @@ let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
+let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 
 /// A library target at `Sources/<room>/<name>`.
@@ -50,6 +51,7 @@ let package = Package(
   platforms: [.macOS(.v26)],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-asn1", from: "1.7.0"),
     .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
     .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
     .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
@@ -106,7 +108,7 @@ let package = Package(
       [
         "Machines", "Wire", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes, nioCore, nioPosix,
         nioHTTP1, nioSSL,
-        x509, crypto, grdb, logging, serviceLifecycle
+        x509, swiftASN1, crypto, grdb, logging, serviceLifecycle
       ]),
     library("Workflows", in: "ControlPath/Workflows", [logging, serviceLifecycle]),
     library("WorkflowSQLite", in: "ControlPath/Workflows", ["Workflows", grdb]),
@@ -144,7 +146,8 @@ let package = Package(
     library(
       "Fakes", in: "TestKits",
       [
-        "Blocks", "Machines", "Providers", "Wire", hummingbird, httpTypes, nioCore, asyncHTTPClient, nioHTTP1, grdb,
+        "Blocks", "Machines", "Providers", "Wire", "ServiceKit", hummingbird, httpTypes, nioCore, asyncHTTPClient,
+        nioHTTP1, grdb,
         logging, systemPackage, subprocess
       ]),
 

@@ -1,0 +1,120 @@
+import Glibc
+public import Hummingbird
+import HummingbirdCore
+import HummingbirdTLS
+public import Logging
+import NIOCore
+public import NIOSSL
+public import ServiceLifecycle
+import Synchronization
+
+/// One listening address of one service: request ids, problems and the access log in front of the given routes.
+public struct HTTPServer: Service {
+  public enum Binding: Sendable {
+    /// A Unix socket, mode 0600. The folder must be the owner's alone (0700): it covers the instant between `bind` and
+    /// `chmod`. A socket left behind there is replaced.
+    case unix(path: String)
+    /// Port 0 takes any free one; `onRunning` tells which. Without TLS on loopback only.
+    case tcp(host: String, port: Int, tls: TLSConfiguration?)
+  }
+
+  /// Where it listens, once it does.
+  public enum Place: Hashable, Sendable {
+    case unix(path: String)
+    case tcp(host: String, port: Int)
+  }
+
+  private let routes: @Sendable (Router<ServiceContext>) -> Void
+  private let binding: Binding
+  private let logger: Logger
+  private let onRunning: @Sendable (Place) async -> Void
+
+  /// - Parameters:
+  ///   - routes: adds the service's own middleware and routes.
+  ///   - onRunning: called once it accepts connections.
+  public init(
+    _ binding: Binding, logger: Logger, onRunning: @escaping @Sendable (Place) async -> Void = { _ in },
+    routes: @escaping @Sendable (Router<ServiceContext>) -> Void
+  ) {
+    (self.binding, self.logger, self.onRunning, self.routes) = (binding, logger, onRunning, routes)
+  }
+
+  /// Serves until graceful shutdown or cancellation.
+  /// - Throws: `ConfigurationError` when it may not or cannot listen there.
+  public func run() async throws {
+    let (address, builder) = try listener()
+    let router = Router(context: ServiceContext.self)
+    router.add(middleware: AccessLogMiddleware())
+    router.add(middleware: ProblemMiddleware())
+    routes(router)
+    let application = Application(
+      router: router, server: builder, configuration: .init(address: address, serverName: nil),
+      onServerRunning: { [binding, onRunning] channel in await onRunning(Self.place(binding, channel)) },
+      logger: logger)
+    do { try await application.run() } catch let error as IOError {
+      throw ConfigurationError(
+        "Cannot listen on \(name): \(error).", remedy: "Free the address or choose another one.")
+    }
+    if case .unix(let path) = binding { unlink(path) }
+  }
+
+  private func listener() throws -> (BindAddress, HTTPServerBuilder) {
+    switch binding {
+    case .unix(let path):
+      guard path.utf8.count < 104 else {
+        throw ConfigurationError("The socket path \(path) is too long.", remedy: "Choose a shorter state folder.")
+      }
+      return (.unixDomainSocket(path: path), .http1())
+    case .tcp(let host, let port, let tls):
+      if let tls { return (.hostname(host, port: port), try .tls(.http1(), tlsConfiguration: tls)) }
+      guard ["127.0.0.1", "::1", "localhost"].contains(host) else {
+        throw ConfigurationError("Refusing to listen on \(host) without TLS.", remedy: "Give a certificate.")
+      }
+      return (.hostname(host, port: port), .http1())
+    }
+  }
+
+  private var name: String {
+    switch binding {
+    case .unix(let path): path
+    case .tcp(let host, let port, _): "\(host):\(port)"
+    }
+  }
+
+  private static func place(_ binding: Binding, _ channel: any Channel) -> Place {
+    switch binding {
+    case .unix(let path):
+      chmod(path, 0o600)
+      return .unix(path: path)
+    case .tcp(let host, let port, _):
+      return .tcp(host: host, port: channel.localAddress?.port ?? port)
+    }
+  }
+}
+
+extension HTTPServer {
+  /// Runs a server while `body` runs, and ends it after: for tests and for programs that need it a moment.
+  public static func whileRunning<Value: Sendable>(
+    _ binding: Binding, logger: Logger, routes: @escaping @Sendable (Router<ServiceContext>) -> Void,
+    _ body: @escaping @Sendable (Place) async throws -> Value
+  ) async throws -> Value {
+    let (places, continuation) = AsyncStream.makeStream(of: Place.self)
+    let server = HTTPServer(binding, logger: logger, onRunning: { continuation.yield($0) }, routes: routes)
+    return try await withThrowingTaskGroup(of: Value?.self) { group in
+      group.addTask {
+        defer { continuation.finish() }
+        try await server.run()
+        return nil
+      }
+      group.addTask {
+        for await place in places { return try await body(place) }
+        return nil
+      }
+      defer { group.cancelAll() }
+      while let value = try await group.next() {
+        if let value { return value }
+      }
+      throw ConfigurationError("The server ended before it was used.", remedy: "See the error in the log.")
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import FoundationEssentials
+import HTTPTypes
+public import Hummingbird
+import NIOCore
+public import Wire
+
+extension Problem: ResponseGenerator {
+  /// `application/problem+json` (RFC 9457) with this problem's status.
+  public func response(from request: Request, context: some RequestContext) throws -> Response {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    var headers: HTTPFields = [.contentType: "application/problem+json"]
+    if status == 503 || status == 429 { headers[.retryAfter] = "1" }
+    return Response(
+      status: .init(code: status), headers: headers,
+      body: .init(byteBuffer: ByteBuffer(bytes: try encoder.encode(self))))
+  }
+}
+
+extension Problem {
+  /// 404 for something that is not there, or is not the caller's: both look the same.
+  public static func notFound(_ what: String) -> Problem {
+    Problem(code: "not_found", status: 404, detail: "There is no \(what).", remedy: "Check the id and the tenant.")
+  }
+
+  public static func malformed(_ detail: String) -> Problem {
+    Problem(
+      code: "malformed_request", status: 400, detail: detail,
+      remedy: "Send what the API's description says.")
+  }
+
+  public static func conflict(_ detail: String, remedy: String) -> Problem {
+    Problem(code: "conflict", status: 409, detail: detail, remedy: remedy)
+  }
+}

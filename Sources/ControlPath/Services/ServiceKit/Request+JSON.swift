@@ -1,0 +1,52 @@
+import FoundationEssentials
+import HTTPTypes
+public import Hummingbird
+import NIOCore
+import Wire
+
+extension Request {
+  /// The body as JSON of `type`.
+  /// - Parameter limit: bytes; a longer body is 413.
+  /// - Throws: `Problem`: `too_large`, or `malformed_request` that names the field.
+  public func json<Value: Decodable>(_ type: Value.Type, limit: Int = 1 << 20) async throws -> Value {
+    let body: ByteBuffer
+    do { body = try await self.body.collect(upTo: limit) } catch is NIOTooManyBytesError {
+      throw Problem(
+        code: "too_large", status: 413, detail: "The body is longer than \(limit) bytes.", remedy: "Send less.")
+    }
+    do { return try JSONDecoder().decode(type, from: Data(body.readableBytesView)) } catch let error as DecodingError {
+      throw Problem.malformed("The body is not what is expected here: \(Self.describe(error)).")
+    }
+  }
+
+  private static func describe(_ error: DecodingError) -> String {
+    func path(_ context: DecodingError.Context) -> String {
+      context.codingPath.isEmpty ? "the top" : "'" + context.codingPath.map(\.stringValue).joined(separator: ".") + "'"
+    }
+    return switch error {
+    case .keyNotFound(let key, let context): "'\(key.stringValue)' is missing at \(path(context))"
+    case .typeMismatch(_, let context), .valueNotFound(_, let context):
+      "the value at \(path(context)) is of another type"
+    case .dataCorrupted(let context): "the value at \(path(context)) is not valid"
+    @unknown default: "it cannot be read"
+    }
+  }
+}
+
+/// An answer in JSON with a status: `return JSONAnswer(volume, status: .accepted)`.
+public struct JSONAnswer: ResponseGenerator {
+  private let body: Data
+  private let status: HTTPResponse.Status
+
+  public init(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    (body, self.status) = (try encoder.encode(value), status)
+  }
+
+  public func response(from request: Request, context: some RequestContext) throws -> Response {
+    Response(
+      status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
+      body: .init(byteBuffer: ByteBuffer(bytes: body)))
+  }
+}

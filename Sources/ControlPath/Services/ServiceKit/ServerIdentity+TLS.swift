@@ -1,0 +1,15 @@
+public import NIOSSL
+
+extension CertificateAuthority.ServerIdentity {
+  /// TLS 1.2 and newer, no client certificates: who calls is shown by tokens and key proofs.
+  public func tlsConfiguration() throws -> TLSConfiguration {
+    let chain = try NIOSSLCertificate.fromPEMBytes(Array(certificatePEM.utf8)).map {
+      NIOSSLCertificateSource.certificate($0)
+    }
+    let key = try NIOSSLPrivateKey(bytes: Array(privateKeyPEM.utf8), format: .pem)
+    var tls = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
+    tls.minimumTLSVersion = .tlsv12
+    tls.applicationProtocols = ["http/1.1"]
+    return tls
+  }
+}

@@ -1,0 +1,23 @@
+public import Hummingbird
+import Logging
+
+/// What is known of one request while it is handled.
+public struct ServiceContext: RequestContext {
+  public var coreContext: CoreRequestContextStorage
+  /// Names the request in logs and in `X-Request-ID`; the support code of an unexpected error.
+  public var requestID: String
+  /// Who calls, once `ServiceTokenMiddleware` or `AdminTokenMiddleware` has checked.
+  public var caller: Caller?
+
+  public enum Caller: Hashable, Sendable {
+    /// The holder of the installation's admin token: every tenant.
+    case admin
+    case service(ServiceToken)
+  }
+
+  public init(source: ApplicationRequestContextSource) {
+    coreContext = .init(source: source)
+    requestID = Secret.text(bytes: 9)
+    logger[metadataKey: "request.id"] = .string(requestID)
+  }
+}
