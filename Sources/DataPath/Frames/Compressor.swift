@@ -2,7 +2,7 @@ import CZstd
 import NIOCore
 
 /// One zstd frame in the making.
-struct Compressor: ~Copyable {
+final class Compressor {
   private let context: OpaquePointer
 
   /// - Parameter length: bytes that will be compressed in all.

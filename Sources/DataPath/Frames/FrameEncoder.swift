@@ -7,7 +7,7 @@ public import NIOCore
 /// try encoder.append(buffer.unsafeBytes.bytes)   // the data extents' bytes in the order of the table
 /// let body = try encoder.finish()
 /// ```
-public struct FrameEncoder: ~Copyable {
+public struct FrameEncoder {
   public enum Compression: Hashable, Sendable {
     case none
     /// Level 1 is the fastest.
@@ -58,8 +58,8 @@ public struct FrameEncoder: ~Copyable {
   public mutating func append(_ bytes: RawSpan) throws(FrameError) {
     appended += bytes.byteCount
     guard appended <= declared else { throw .payloadMismatch(declared: appended, extents: UInt64(declared)) }
-    if compressor != nil {
-      try compressor?.compress(bytes, last: appended == declared, into: &body)
+    if let compressor {
+      try compressor.compress(bytes, last: appended == declared, into: &body)
     } else {
       bytes.withUnsafeBytes { _ = body.writeBytes($0) }
     }
@@ -68,7 +68,7 @@ public struct FrameEncoder: ~Copyable {
   /// The encoded frame.
   ///
   /// - Throws: `.payloadMismatch` when not all of the payload was appended.
-  public consuming func finish() throws(FrameError) -> ByteBuffer {
+  public func finish() throws(FrameError) -> ByteBuffer {
     guard appended == declared else { throw .payloadMismatch(declared: appended, extents: UInt64(declared)) }
     return body
   }
