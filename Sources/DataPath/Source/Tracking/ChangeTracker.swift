@@ -1,0 +1,119 @@
+/// Knows which blocks of a set of whole disks were written since they were last asked for.
+///
+/// **Promise.** From the moment the initialiser returns, every write that completed before a `take` began is in that
+/// `take` or an earlier one, or the `take` answers `.unknown`. A tracker that cannot prove it saw every write says so;
+/// it never guesses. A write that was in flight during a `take` comes with the next one, so: take first, read after.
+///
+/// **Two phases.** `take` moves blocks from the live map to a second, *pending* one: marked there before they are
+/// cleared here. `settle` removes pending marks. Blocks that are pending when a `take` is lost with its process are
+/// still on record.
+///
+/// **Void is final.** After the first `.unknown` every later call answers the same. Stop the tracker, start another,
+/// and compare the disks with the replica.
+///
+/// Calls block for microseconds to a few milliseconds, allocate only the answer of `take`, and may come from any thread.
+/// None writes to a disk, so all may be called while filesystems are frozen.
+public protocol ChangeTracker: Sendable {
+  /// How changes are seen here: `tp_btf`, `tracepoint`.
+  var rung: String { get }
+
+  /// The disks, in the order in which `DirtyBlocks.disks` and the index parameters name them.
+  var disks: [TrackedDisk] { get }
+
+  /// Names this run of tracking. A sync may build on an earlier one only if both ran under the same identity.
+  var identity: String { get }
+
+  /// The blocks written since the last `take`. Also checks the live counters, as `verify(.live)` does.
+  func take() -> Take
+
+  /// Says that the content of `range` (byte offsets of disk `disk`), read after the take `number` or a later one, is
+  /// durable on the target. Forgets pending marks of that take and earlier ones on blocks that lie wholly inside
+  /// `range`; newer marks stay. May be repeated.
+  func settle(_ range: Range<UInt64>, ofDisk disk: Int, through number: TakeNumber)
+
+  /// Blocks taken and not settled yet.
+  func pending() -> [DirtyDisk]
+
+  /// Compares what the tracker counted with what the kernel says was written. Nil is good.
+  func verify(_ moment: CounterMoment) -> VoidReason?
+
+  /// Ends tracking and gives the kernel's memory back. May be repeated; a `take` after it answers `.unknown`.
+  func stop()
+}
+
+/// A whole disk under tracking.
+public struct TrackedDisk: Hashable, Sendable {
+  /// Kernel name: `sda`, `loop3`.
+  public var name: String
+  /// Bytes.
+  public var size: UInt64
+  /// The unit of tracking on this disk, in bytes: a power of two, at least 4 KiB.
+  public var blockSize: UInt64
+
+  public init(name: String, size: UInt64, blockSize: UInt64) {
+    (self.name, self.size, self.blockSize) = (name, size, blockSize)
+  }
+}
+
+/// Counts takes of one tracker, from 1.
+public struct TakeNumber: Hashable, Comparable, Sendable, RawRepresentable {
+  public var rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+  public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
+}
+
+/// The answer to `ChangeTracker.take()`.
+public enum Take: Sendable {
+  case dirty(DirtyBlocks)
+  /// Changes may have been missed: only a comparison of the whole disks is right now.
+  case unknown(VoidReason)
+}
+
+/// When counters are compared.
+public enum CounterMoment: Sendable {
+  /// Writes are under way: catches what was lost for certain.
+  case live
+  /// The filesystems are frozen: counters must be equal. Waits a little for writes in flight; discards are tolerated.
+  case quiescent
+}
+
+/// Why tracking cannot be trusted.
+public enum VoidReason: Error, Hashable, Sendable, CustomStringConvertible {
+  /// The kernel completed more sectors than the tracker saw (`seen` of `written`), or the counts are not comparable.
+  case countersDiffer(disk: String, seen: UInt64, written: UInt64)
+  /// Writes went past the block layer's addressing (SG_IO, NVMe passthrough).
+  case untrackableWrites(disk: String, count: UInt64)
+  /// Bytes.
+  case sizeChanged(disk: String, from: UInt64, to: UInt64)
+  /// The disk is gone or its counters cannot be read.
+  case lost(disk: String, reason: String)
+  /// The kernel says it skipped the tracker's program.
+  case eventsMissed(disk: String, count: UInt64)
+  case stopped
+
+  public var description: String {
+    switch self {
+    case .countersDiffer(let disk, let seen, let written):
+      "\(disk): the tracker saw \(seen) of \(written) sectors written"
+    case .untrackableWrites(let disk, let count):
+      "\(disk): \(count) passthrough or out-of-range requests, which name no sectors"
+    case .sizeChanged(let disk, let from, let to): "\(disk): its size changed from \(from) to \(to) bytes"
+    case .lost(let disk, let reason): "\(disk): \(reason)"
+    case .eventsMissed(let disk, let count): "\(disk): the kernel skipped the tracker \(count) times"
+    case .stopped: "tracking was stopped"
+    }
+  }
+}
+
+/// Why tracking could not start, and what to do.
+public struct TrackingUnavailable: Error, Sendable, CustomStringConvertible {
+  public var disk: String
+  /// One line for each way that was tried, best first.
+  public var reasons: [String]
+
+  public init(disk: String, reasons: [String]) { (self.disk, self.reasons) = (disk, reasons) }
+
+  public var description: String {
+    "writes to \(disk) cannot be tracked, so every sync must compare the whole disk: " + reasons.joined(separator: "; ")
+  }
+}
