@@ -1,3 +1,6 @@
+internal import CLinuxBlock
+internal import Glibc
+
 /// A mounted filesystem that takes part in the consistent instant.
 public struct MountedFilesystem: Hashable, Sendable {
   /// Where it is mounted (one of the places, if there are several).
@@ -12,14 +15,20 @@ public struct MountedFilesystem: Hashable, Sendable {
   public init(mountPoint: String, type: String, device: String, mountID: Int) {
     (self.mountPoint, self.type, self.device, self.mountID) = (mountPoint, type, device, mountID)
   }
-}
 
-/// How consistent a filesystem is in a point.
-public enum ConsistencyLevel: String, Hashable, Codable, Sendable {
-  /// As after a loss of power at one instant.
-  case crash
-  /// The filesystem was frozen: everything written before is in it, and it needs no repair.
-  case filesystem
-  /// Frozen, and hooks brought the applications to rest before.
-  case application
+  /// Filesystems whose kernel code offers no freeze.
+  private static let unfreezable: Set<String> = [
+    "vfat", "msdos", "exfat", "ntfs", "ntfs3", "iso9660", "udf", "squashfs"
+  ]
+
+  /// Whether it can take part in a freeze.
+  public var canFreeze: Bool { !Self.unfreezable.contains(type) }
+
+  /// The filesystems of this machine that lie, directly or through mappings, on the whole disks named.
+  ///
+  /// - Parameter disks: kernel names of whole disks: `sda`.
+  public static func on(disks: [String]) -> [MountedFilesystem] {
+    let devices = DeviceGraph(root: "/")
+    return MountTable(root: "/").filesystems.filter { !devices.disks(under: $0.device).isDisjoint(with: disks) }
+  }
 }

@@ -44,13 +44,14 @@ enum SystemFile {
     return names.sorted()
   }
 
-  /// The last part of where the link `path` leads; nil where it is no link.
-  static func linkName(_ path: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let length = buffer.withUnsafeMutableBytes {
-      readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
-    }
+  /// Where the link `path` leads; nil where it is no link.
+  static func linkTarget(_ path: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let length = readlink(path, &buffer, buffer.count)
     if length <= 0 { return nil }
-    return String(decoding: buffer[..<length], as: UTF8.self).split(separator: "/").last.map(String.init)
+    return String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
+
+  /// The last part of where the link `path` leads; nil where it is no link.
+  static func linkName(_ path: String) -> String? { linkTarget(path)?.split(separator: "/").last.map(String.init) }
 }
