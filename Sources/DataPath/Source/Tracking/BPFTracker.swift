@@ -10,7 +10,6 @@ public final class BPFTracker: ChangeTracker {
 
   private struct State {
     var trackers: [DiskTracker]
-    var takes: UInt64 = 0
     var void: VoidReason?
   }
 
@@ -48,20 +47,18 @@ public final class BPFTracker: ChangeTracker {
   public func take() -> Take {
     state.withLock { state in
       if let void = state.void { return .unknown(void) }
-      state.takes += 1
-      let number = TakeNumber(rawValue: state.takes)
-      let dirty = state.trackers.map { $0.take(Generation(number)) }
+      let dirty = state.trackers.map { $0.take() }
       if let reason = Self.verify(.live, &state) { return .unknown(reason) }
-      return .dirty(DirtyBlocks(number: number, disks: dirty))
+      return .dirty(DirtyBlocks(disks: dirty))
     }
   }
 
-  public func settle(_ range: Range<UInt64>, ofDisk disk: Int, through number: TakeNumber) {
-    state.withLock { state in
-      // An answer so late that generations could be confused: the marks stay, which costs a second sending at most.
-      guard state.trackers.indices.contains(disk), state.takes - number.rawValue < Generation.window else { return }
-      state.trackers[disk].settle(range, through: Generation(number))
-    }
+  public func mark(_ range: Range<UInt64>, ofDisk disk: Int) {
+    state.withLock { if $0.trackers.indices.contains(disk) { $0.trackers[disk].mark(range) } }
+  }
+
+  public func settle(_ range: Range<UInt64>, ofDisk disk: Int) {
+    state.withLock { if $0.trackers.indices.contains(disk) { $0.trackers[disk].settle(range) } }
   }
 
   public func pending() -> [DirtyDisk] { state.withLock { $0.trackers.map { $0.pending() } } }

@@ -26,12 +26,15 @@ public protocol ChangeTracker: Sendable {
   /// The blocks written since the last `take`. Also checks the live counters, as `verify(.live)` does.
   func take() -> Take
 
-  /// Says that the content of `range` (byte offsets of disk `disk`), read after the take `number` or a later one, is
-  /// durable on the target. Forgets pending marks of that take and earlier ones on blocks that lie wholly inside
-  /// `range`; newer marks stay. May be repeated.
-  func settle(_ range: Range<UInt64>, ofDisk disk: Int, through number: TakeNumber)
+  /// Sets the pending marks of every block that `range` (byte offsets of disk `disk`) touches: they must be sent before
+  /// anyone may rely on the replica.
+  func mark(_ range: Range<UInt64>, ofDisk disk: Int)
 
-  /// Blocks taken and not settled yet.
+  /// Says that the content of `range` is durable on the target: forgets the pending marks of blocks that lie wholly
+  /// inside it. Blocks that a later `take` named again are the caller's to leave out. May be repeated.
+  func settle(_ range: Range<UInt64>, ofDisk disk: Int)
+
+  /// Blocks taken or marked, and not settled yet.
   func pending() -> [DirtyDisk]
 
   /// Compares what the tracker counted with what the kernel says was written. Nil is good.
@@ -53,13 +56,6 @@ public struct TrackedDisk: Hashable, Sendable {
   public init(name: String, size: UInt64, blockSize: UInt64) {
     (self.name, self.size, self.blockSize) = (name, size, blockSize)
   }
-}
-
-/// Counts takes of one tracker, from 1.
-public struct TakeNumber: Hashable, Comparable, Sendable, RawRepresentable {
-  public var rawValue: UInt64
-  public init(rawValue: UInt64) { self.rawValue = rawValue }
-  public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
 }
 
 /// The answer to `ChangeTracker.take()`.

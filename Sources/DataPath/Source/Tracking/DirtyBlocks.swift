@@ -1,10 +1,9 @@
 /// What one take found.
 public struct DirtyBlocks: Sendable {
-  public var number: TakeNumber
   /// One for each tracked disk, in the tracker's order.
   public var disks: [DirtyDisk]
 
-  public init(number: TakeNumber, disks: [DirtyDisk]) { (self.number, self.disks) = (number, disks) }
+  public init(disks: [DirtyDisk]) { self.disks = disks }
 
   public var isEmpty: Bool { disks.allSatisfy(\.isEmpty) }
 

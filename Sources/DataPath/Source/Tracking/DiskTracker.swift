@@ -12,7 +12,7 @@ final class DiskTracker: Sendable {
   let rung: TrackingRung
   private let layout: DirtyMapLayout
   private let marks: SharedMap
-  /// For each block the last take that took it, as a byte (see `Generation`), or 0.
+  /// A byte for each block that was taken and is not settled.
   private let pendingMarks: SharedMap
   private let counters: SharedMap
   private let program: OwnedDescriptor
@@ -141,12 +141,12 @@ extension DiskTracker {
 
 extension DiskTracker {
   /// Moves every mark to the pending map, and says which blocks they were.
-  func take(_ generation: Generation) -> DirtyDisk {
+  func take() -> DirtyDisk {
     var dirty = DirtyDisk(size: disk.size, blockSize: disk.blockSize)
     for index in 0..<marks.wordCount {
       var word = marks.load(word: index)
       while word != 0 {
-        insert(word, at: UInt64(index) * 8, generation, &dirty)
+        insert(word, at: UInt64(index) * 8, &dirty)
         if marks.clear(word: index, expected: word) { break }
         // More was marked meanwhile: the old marks stand in it, too.
         word = marks.load(word: index)
@@ -155,23 +155,25 @@ extension DiskTracker {
     return dirty
   }
 
-  private func insert(_ word: UInt64, at unit: UInt64, _ generation: Generation, _ dirty: inout DirtyDisk) {
+  private func insert(_ word: UInt64, at unit: UInt64, _ dirty: inout DirtyDisk) {
     for byte in 0..<UInt64(8) where word.littleEndian >> (8 * byte) & 0xff != 0 {
       for block in layout.blocks(of: unit + byte) {
-        pendingMarks[byte: block] = generation.byte
+        pendingMarks[byte: block] = 1
         dirty.insert(block: block)
       }
     }
   }
 
-  /// Forgets pending marks as old as `generation` or older on the blocks that lie wholly in `range`.
-  func settle(_ range: Range<UInt64>, through generation: Generation) {
+  func mark(_ range: Range<UInt64>) {
+    let end = (min(range.upperBound, disk.size) + disk.blockSize - 1) / disk.blockSize
+    let first = range.lowerBound / disk.blockSize
+    for block in first..<max(first, end) { pendingMarks[byte: block] = 1 }
+  }
+
+  func settle(_ range: Range<UInt64>) {
     let first = (range.lowerBound + disk.blockSize - 1) / disk.blockSize
     let end = range.upperBound >= disk.size ? layout.blocks : range.upperBound / disk.blockSize
-    for block in first..<max(first, end) {
-      let mark = pendingMarks[byte: block]
-      if mark != 0 && generation.covers(mark) { pendingMarks[byte: block] = 0 }
-    }
+    for block in first..<max(first, end) { pendingMarks[byte: block] = 0 }
   }
 
   func pending() -> DirtyDisk {
