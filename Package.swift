@@ -90,8 +90,8 @@ let package = Package(
     library(
       "Source", in: "DataPath",
       [
-        "Blocks", "Machines", "Replication", "Wire", "Volumes", "Transport", "CLinuxBlock", "Repair", crypto, logging,
-        nioCore,
+        "Blocks", "Machines", "Replication", "Wire", "Frames", "Volumes", "Transport", "CLinuxBlock", "Repair", crypto,
+        logging, nioCore, nioPosix,
         systemPackage, serviceLifecycle
       ]),
     library(

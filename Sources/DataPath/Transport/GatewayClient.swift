@@ -60,9 +60,10 @@ public final class GatewayClient: Sendable {
   }
 
   /// Returns when the frame is written (not yet durable).
-  public func put(frame: ByteBuffer, sequence: Sequence, epoch: Epoch, timeout: TimeAmount) async throws {
+  public func put(frame: ByteBuffer, sequence: Sequence, epoch: Epoch, timeout: Duration) async throws {
     _ = try await send(
-      .PUT, "/frames/\(sequence.rawValue)?epoch=\(epoch.rawValue)", body: frame, timeout: timeout)
+      .PUT, "/frames/\(sequence.rawValue)?epoch=\(epoch.rawValue)", body: frame,
+      timeout: TimeAmount(timeout))
   }
 
   public func flush(epoch: Epoch, through: Sequence, part: UInt64, records: [UInt8]) async throws -> FlushAnswer {

@@ -16,6 +16,9 @@ public final class SecureClient: Sendable {
     public let retryAfter: Int?
   }
 
+  /// The system's clock, in seconds since 1970.
+  public static let systemTime: @Sendable () -> Int = { Int(Date().timeIntervalSince1970) }
+
   private let client: HTTPClient
   private let key: AgentKey
   private let proxy: String
@@ -27,7 +30,7 @@ public final class SecureClient: Sendable {
   /// - Throws: `TransportError.badSettings`.
   public init(
     settings: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, connections: Int = 8,
-    now: @escaping @Sendable () -> Int = { Int(Date().timeIntervalSince1970) }
+    now: @escaping @Sendable () -> Int = systemTime
   ) throws {
     var configuration = HTTPClient.Configuration(
       tlsConfiguration: try Self.tls(settings), redirectConfiguration: .disallow,

@@ -1,5 +1,5 @@
 import FoundationEssentials
-public import NIOCore
+import NIOCore
 import Synchronization
 public import Wire
 

@@ -1,0 +1,196 @@
+import Blocks
+import NIOPosix
+import Replication
+import Synchronization
+import Transport
+import Wire
+
+/// Performs what a `SyncMachine` asks for: reads disks, speaks with the gateway, freezes and thaws. One instance runs
+/// one sync, once.
+///
+/// The machine is owned by the loop in `run`; everything it asks for runs beside it and comes back as an event.
+final class SyncDriver: Sendable {
+  struct Settings: Sendable {
+    var machine = SyncMachine.Settings()
+    /// How long filesystems may stand still for a delta's instant, and for a final sync before its seal is requested.
+    var instantDeadline: Duration = .seconds(2)
+    var finalDeadline: Duration = .seconds(300)
+    /// Between two flushes, where there is something to settle.
+    var patience: Duration = .seconds(1800)
+    /// For one frame.
+    var frameTimeout: Duration = .seconds(60)
+  }
+
+  /// What the sync came to.
+  struct Result: Sendable {
+    var receipt: SealReceipt?
+    var failure: SyncFailure?
+    var progress: SyncProgress
+  }
+
+  struct State {
+    var chain: ManifestChain?
+    var lastPart: (number: UInt64, bytes: [UInt8])?
+    var capture: CapturedInstant?
+    var receipt: SealReceipt?
+    var failure: SyncFailure?
+    var progress: SyncMachine.Progress
+    var wireBytes: UInt64 = 0
+    var sentBytes: UInt64 = 0
+    var frozenAt: ContinuousClock.Instant?
+    var freezeMilliseconds: Double?
+    /// Consecutive failures of frames, for their waiting times.
+    var troubles = Backoff()
+    var troubleSince: ContinuousClock.Instant?
+    /// Freezes begun, so that an old deadline does not end a new instant.
+    var freezes = 0
+  }
+
+  /// As it is before the first event.
+  private let machine: SyncMachine
+  let source: any SyncSource
+  let gateway: GatewayClient
+  let key: AgentKey
+  let session: String
+  let final: Bool
+  let settings: Settings
+  let pool: NIOThreadPool
+  let buffers: BufferPool
+  let pace: Pace
+  let compression = CompressionChoice()
+  let claims: ClaimCache
+  let hush: @Sendable (Bool) -> Void
+  let beforePowerOff: @Sendable (Result) async -> Void
+  let state: Mutex<State>
+  private let events: AsyncStream<SyncMachine.Event>
+  private let continuation: AsyncStream<SyncMachine.Event>.Continuation
+
+  /// - Parameters:
+  ///   - hush: called with true before filesystems freeze (no log line may be written from then on), with false after
+  ///     they thawed.
+  ///   - beforePowerOff: last chance to say something to anyone.
+  init(
+    source: any SyncSource, gateway: GatewayClient, key: AgentKey, session: String,
+    mode: SyncMachine.Mode, final: Bool, resumesFinal: Bool = false, limits: SyncCommand.Limits, pool: NIOThreadPool,
+    settings: Settings = Settings(),
+    hush: @escaping @Sendable (Bool) -> Void = { _ in },
+    beforePowerOff: @escaping @Sendable (Result) async -> Void = { _ in }
+  ) {
+    (self.source, self.gateway, self.key, self.session, self.final) = (source, gateway, key, session, final)
+    (self.settings, self.pool, self.hush, self.beforePowerOff) = (settings, pool, hush, beforePowerOff)
+    pace = Pace(limits: limits, disks: source.disks.map(\.name))
+    claims = ClaimCache(sizes: source.disks.map(\.reader.size))
+    buffers = BufferPool(
+      count: settings.machine.framesInFlight, size: settings.machine.frameLeaves * Int(Leaf.size))
+    let disks = source.disks.map { SyncMachine.Disk(size: $0.reader.size, block: min($0.block, Leaf.size)) }
+    machine = SyncMachine(
+      mode: mode, final: final, resumesFinal: resumesFinal, disks: disks, settings: settings.machine)
+    state = Mutex(State(progress: machine.progress))
+    (events, continuation) = AsyncStream.makeStream()
+  }
+
+  /// Runs the sync to its end. Never throws: the result says what became of it.
+  func run() async -> Result {
+    var machine = machine
+    continuation.yield(.start)
+    let ended = await withTaskCancellationHandler {
+      await withDiscardingTaskGroup(returning: SyncMachine.Outcome.self) { group in
+        defer { group.cancelAll() }
+        for await event in events {
+          let actions = machine.handle(event)
+          state.withLock { $0.progress = machine.progress }
+          for action in actions {
+            if case .finish(let outcome) = action { return outcome }
+            begin(action, in: &group)
+          }
+        }
+        return .ended(reason: "cancelled")
+      }
+    } onCancel: {
+      cancel(SyncFailure(code: "cancelled", message: "the sync was cancelled"))
+    }
+    return result(ended)
+  }
+
+  /// Stops the sync at the next frame; what was settled stays.
+  func cancel(_ failure: SyncFailure) {
+    state.withLock { if $0.failure == nil { $0.failure = failure } }
+    continuation.yield(.cancel(reason: failure.message))
+  }
+
+  private func result(_ ended: SyncMachine.Outcome) -> Result {
+    let state = state.withLock { $0 }
+    let progress = Self.progress(of: state)
+    switch ended {
+    case .sealed: return Result(receipt: state.receipt, failure: nil, progress: progress)
+    case .ended(let reason):
+      let failure = state.failure ?? SyncFailure(code: "sync_ended", message: reason)
+      return Result(receipt: nil, failure: failure, progress: progress)
+    }
+  }
+
+  /// How far it is; may be asked at any time.
+  var progress: SyncProgress { Self.progress(of: state.withLock { $0 }) }
+
+  private static func progress(of state: State) -> SyncProgress {
+    let now = state.progress
+    return SyncProgress(
+      phase: now.phase.rawValue, mode: SyncCommand.Mode(rawValue: now.mode.rawValue) ?? .compare, voided: now.voided,
+      usedBytes: now.usedBytes, doneBytes: now.doneBytes, wireBytes: state.wireBytes, sentBytes: state.sentBytes,
+      dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds)
+  }
+
+  func feed(_ event: SyncMachine.Event) { continuation.yield(event) }
+
+  private func begin(_ action: SyncMachine.Action, in group: inout DiscardingTaskGroup) {
+    switch action {
+    case .mark(let extents): source.mark(extents)
+    case .settle(let extents): source.settle(extents)
+    case .release: state.withLock { $0.capture = nil }
+    case .finish: break
+    default:
+      group.addTask { [self] in
+        do {
+          if let event = try await perform(action) { feed(event) }
+        } catch is CancellationError {
+          // The sync has ended; nobody waits for this answer.
+        } catch { fail(error) }
+      }
+    }
+  }
+
+  private func perform(_ action: SyncMachine.Action) async throws -> SyncMachine.Event? {
+    switch action {
+    case .prepare(let restart): .prepared(try await onPool { try self.source.prepare(restart: restart) })
+    case .open(let fresh): try await open(fresh: fresh)
+    case .take(let syncFirst):
+      switch try await onPool({ self.source.take(syncFirst: syncFirst) }) {
+      case .taken(let extents): .taken(extents)
+      case .lost(let reason): .trackingLost(reason: reason)
+      }
+    case .carry(let frame): try await carry(frame)
+    case .flush(let flush): try await self.flush(flush)
+    case .freeze(let hold): try await freeze(hold: hold)
+    case .capture(let extents): try await capture(extents)
+    case .thaw: try await thaw()
+    case .seal(let epoch, let final): try await seal(epoch, final: final)
+    case .powerOff: try await powerOff()
+    case .mark, .settle, .release, .finish: nil
+    }
+  }
+
+  /// Ends the sync because of an error that waiting does not cure.
+  private func fail(_ error: any Error) {
+    switch error {
+    case let error as SyncFailure: cancel(error)
+    case let error as BlockError: cancel(SyncFailure(error))
+    case let error as TransportError: cancel(SyncFailure(error))
+    default: cancel(SyncFailure(code: "internal", message: "\(error)"))
+    }
+  }
+
+  /// Runs what blocks on the thread pool.
+  func onPool<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+    try await pool.runIfActive(body)
+  }
+}

@@ -1,0 +1,58 @@
+public import Blocks
+public import Replication
+
+/// The disks of a source as a sync sees them: readable, tracked, and able to stand still for an instant.
+///
+/// All calls but `mark`, `settle` and `release` may block and are made from a thread pool; no two calls of the same
+/// source overlap, except reads. Nothing here knows of gateways or sessions: what a mark means is the caller's.
+public protocol SyncSource: Sendable {
+  /// In the order of the session's disks.
+  var disks: [SyncDisk] { get }
+
+  /// See `SyncMachine.Action.prepare`: starts tracking where it does not run (or starts it over), then says what is in
+  /// use. Throws where the disks cannot be read or described at all; a missing tracker is a `voided` reason.
+  func prepare(restart: Bool) throws -> SyncMachine.Prepared
+
+  /// Sets pending marks. Quick; called on any thread.
+  func mark(_ extents: [Extent])
+  /// Clears pending marks. Quick; called on any thread.
+  func settle(_ extents: [Extent])
+
+  /// Moves what changed to the pending marks and names it.
+  func take(syncFirst: Bool) -> SyncTake
+
+  /// Freezes what can be frozen, with a watchdog that thaws at the deadline even if this process dies, and returns when
+  /// the tracker has seen every write before that. Throws with everything thawed.
+  /// - Parameter hold: the freeze of a final sync, which lasts until `commit` or the deadline.
+  func freeze(hold: Bool) throws
+
+  /// Thaws and runs the post hooks. False where the watchdog had thawed before.
+  func thaw() -> Bool
+
+  /// Before the seal of a final sync is requested: takes the watchdog away and notes, where it survives, that the
+  /// machine must not thaw any more. False where the watchdog has thawed already.
+  func commit() -> Bool
+
+  /// What the last instant was for each filesystem, by device: `application`, `filesystem` or `crash`.
+  var consistency: [String: String] { get }
+
+  /// Ends the machine at once, writing nothing. Returns only where it failed, or where the machine is a test's.
+  func powerOff()
+}
+
+public struct SyncDisk: Sendable {
+  /// Kernel name: `sda`.
+  public var name: String
+  public var reader: any BlockReader
+  /// The tracker's unit, in bytes.
+  public var block: UInt64
+  public init(name: String, reader: any BlockReader, block: UInt64) {
+    (self.name, self.reader, self.block) = (name, reader, block)
+  }
+}
+
+public enum SyncTake: Sendable {
+  case taken([Extent])
+  /// Not every write can be proven seen: only a comparison of the disks is right now.
+  case lost(reason: String)
+}
