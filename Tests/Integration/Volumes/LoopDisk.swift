@@ -1,0 +1,86 @@
+import Foundation
+
+/// A loop device on a sparse file in a folder of its own, for the length of a closure; nothing of it stays.
+struct LoopDisk {
+  /// `/dev/loop7` and `loop7`.
+  let path: String
+  var name: String { String(path.dropFirst("/dev/".count)) }
+  let folder: String
+  var image: String { folder + "/disk.img" }
+  var mountPoint: String { folder + "/mnt" }
+
+  /// - Parameter size: bytes.
+  static func with<R>(size: UInt64, _ body: (LoopDisk) throws -> R) throws -> R {
+    let folder = "/var/tmp/godwit-test-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: folder + "/mnt", withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    FileManager.default.createFile(atPath: folder + "/disk.img", contents: nil)
+    let handle = try FileHandle(forWritingTo: URL(filePath: folder + "/disk.img"))
+    try handle.truncate(atOffset: size)
+    try handle.close()
+    let path = try run("losetup", "--find", "--show", folder + "/disk.img")
+    let disk = LoopDisk(path: path, folder: folder)
+    let result = Result { try body(disk) }
+    disk.unmount()
+    _ = try? run("losetup", "--detach", path)
+    try disk.checkNothingIsLeft()
+    return try result.get()
+  }
+
+  /// Makes a filesystem on the disk and mounts it.
+  func mount(_ type: String) throws {
+    try run("mkfs.\(type)", type == "ext4" ? "-qF" : "-qf", path)
+    try run("mount", "-t", type, path, mountPoint)
+  }
+
+  func unmount() {
+    // A program that was just ended may hold a file for a moment longer.
+    for _ in 0..<50 where isMounted {
+      _ = try? run("umount", mountPoint)
+      if isMounted { usleep(100_000) }
+    }
+  }
+
+  var isMounted: Bool {
+    (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8))?.contains(" \(mountPoint) ") ?? false
+  }
+
+  private func checkNothingIsLeft() throws {
+    let loops = try run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
+    if loops.contains(folder) || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
+  }
+
+  struct LeftBehind: Error { var what: String }
+}
+
+struct ProgramFailed: Error, CustomStringConvertible {
+  var description: String
+}
+
+/// Runs a program to its end and returns its output without the last newline. Throws where it fails.
+@discardableResult
+func run(_ program: String, _ arguments: String...) throws -> String { try run(program, arguments) }
+
+@discardableResult
+func run(_ program: String, _ arguments: [String]) throws -> String {
+  let process = start(program, arguments)
+  let output = Pipe()
+  process.standardOutput = output
+  process.standardError = output
+  try process.run()
+  let bytes = output.fileHandleForReading.readDataToEndOfFile()
+  process.waitUntilExit()
+  let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .newlines)
+  guard process.terminationStatus == 0 else {
+    throw ProgramFailed(description: "\(program) \(arguments): \(process.terminationStatus): \(text)")
+  }
+  return text
+}
+
+/// A program that is not started yet.
+func start(_ program: String, _ arguments: [String]) -> Process {
+  let process = Process()
+  process.executableURL = URL(filePath: "/usr/bin/env")
+  process.arguments = [program] + arguments
+  return process
+}
