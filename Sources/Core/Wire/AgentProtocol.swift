@@ -26,9 +26,10 @@ public struct AgentCredential: Codable, Hashable, Sendable {
   }
 }
 
-/// `GET /v1/agent/commands?wait=SECONDS`: the commands not yet reported as ended, oldest first, answered as soon as
-/// there is one the agent does not know, else an empty list when the wait is over. The set is closed; an agent answers
-/// `.refused` to one it does not know.
+/// `GET /v1/agent/commands?wait=SECONDS&instance=RANDOM`: the commands not yet reported as ended, oldest first, answered
+/// as soon as there is one the agent does not know, else an empty list when the wait is over. The set is closed; an agent
+/// answers `.refused` to one it does not know. `instance` is chosen by each start of the agent's process: a service that
+/// sees an older one come back knows that two machines use one identity, and refuses (`409 identity_twice`).
 public struct AgentCommand: Codable, Hashable, Sendable {
   public enum Body: Codable, Hashable, Sendable {
     case sync(SyncCommand)

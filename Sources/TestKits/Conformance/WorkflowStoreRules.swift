@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 public import Workflows
 
 /// A promise of a `WorkflowStore`, checked against an empty store. Throws `RuleBroken` when it is not kept.

@@ -17,7 +17,6 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   public static func open(path: String) throws -> SQLiteWorkflowStore {
     var configuration = Configuration()
     configuration.busyMode = .timeout(10)
-    configuration.defaultTransactionKind = .immediate
     return try SQLiteWorkflowStore(DatabasePool(path: path, configuration: configuration))
   }
 
