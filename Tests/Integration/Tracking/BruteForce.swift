@@ -66,10 +66,11 @@ struct BruteForce {
       var offset = range.lowerBound
       while offset < range.upperBound {
         let end = min(offset + 4 << 20, range.upperBound)
-        var span = replica.mutableSpan
-        var bytes = span.mutableBytes
-        var part = bytes.extracting(Int(offset)..<Int(end))
-        try device.read(into: &part, at: offset)
+        try replica.withUnsafeMutableBytes {
+          let part = UnsafeMutableRawBufferPointer(rebasing: $0[Int(offset)..<Int(end)])
+          var bytes = unsafe MutableRawSpan(_unsafeBytes: part)
+          try device.read(into: &bytes, at: offset)
+        }
         offset = end
       }
     }

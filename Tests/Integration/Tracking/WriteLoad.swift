@@ -6,7 +6,7 @@ final class WriteLoad {
 
   /// - Parameter folder: a folder on the filesystem.
   init(in folder: String) throws {
-    let common = ["--time_based", "--runtime=120", "--randrepeat=0", "--rw=randwrite", "--directory=\(folder)"]
+    let common = ["--thread", "--time_based", "--runtime=120", "--randrepeat=0", "--rw=randwrite", "--directory=\(folder)"]
     try begin(
       "fio",
       ["--name=direct", "--size=48M", "--bs=4k", "--direct=1", "--ioengine=libaio", "--iodepth=8"]
@@ -46,7 +46,8 @@ final class WriteLoad {
   }
 
   func stop() {
-    for process in processes { process.terminate() }
+    // They inherit a mask that blocks SIGTERM.
+    for process in processes where process.isRunning { kill(process.processIdentifier, SIGKILL) }
     for process in processes { process.waitUntilExit() }
     processes = []
   }

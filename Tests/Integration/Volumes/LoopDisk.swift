@@ -14,10 +14,7 @@ struct LoopDisk {
     let folder = "/var/tmp/godwit-test-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder + "/mnt", withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    FileManager.default.createFile(atPath: folder + "/disk.img", contents: nil)
-    let handle = try FileHandle(forWritingTo: URL(filePath: folder + "/disk.img"))
-    try handle.truncate(atOffset: size)
-    try handle.close()
+    try run("truncate", "-s", "\(size)", folder + "/disk.img")
     let path = try run("losetup", "--find", "--show", folder + "/disk.img")
     let disk = LoopDisk(path: path, folder: folder)
     let result = Result { try body(disk) }
