@@ -2,6 +2,7 @@
 #include "clinuxblock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/fsmap.h>
 #include <stdlib.h>
@@ -49,6 +50,8 @@ int lb_fsmap_next(int fd, void *resume, struct lb_fsmap_record *records, int cap
   free(head);
   return count;
 }
+
+int lb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK) ? -errno : 0; }
 
 int lb_lock_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0; }
 

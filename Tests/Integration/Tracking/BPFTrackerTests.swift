@@ -14,27 +14,38 @@ struct BPFTrackerTests {
       try disk.mount(filesystem)
       let load = try WriteLoad(in: disk.mountPoint)
       defer { load.stop() }
-      let tracker = try BPFTracker(disks: [disk.name], rungs: [rung])
-      defer { tracker.stop() }
-      #expect(tracker.rung == rung.rawValue)
       let mounted = try #require(MountedFilesystem.on(disks: [disk.name]).first)
       #expect(mounted.mountPoint == disk.mountPoint)
-      var brute = try BruteForce(tracker, path: disk.path)
+      var (comparisons, differing, longest, voids) = (0, 0, Duration.zero, 0)
       let end = ContinuousClock.now + .seconds(10)
       while ContinuousClock.now < end {
-        for _ in 0..<3 {
-          usleep(150_000)
-          try brute.follow()
+        let tracker = try BPFTracker(disks: [disk.name], rungs: [rung])
+        defer { tracker.stop() }
+        #expect(tracker.rung == rung.rawValue)
+        var brute = try BruteForce(tracker, path: disk.path)
+        do {
+          while ContinuousClock.now < end {
+            for _ in 0..<3 {
+              usleep(150_000)
+              try brute.follow()
+            }
+            try brute.compare(mounted)
+          }
+        } catch let reason as VoidReason {
+          // Some kernels skip programs now and then. What counts is that it was noticed.
+          print("void:", reason)
+          voids += 1
         }
-        try brute.compare(mounted)
+        #expect(brute.missed == [])
+        comparisons += brute.comparisons
+        differing += brute.differing
+        longest = max(longest, brute.freezes.max() ?? .zero)
       }
-      #expect(brute.missed == [])
-      #expect(brute.comparisons >= 3)
-      #expect(brute.differing > 100)
+      #expect(comparisons >= 3)
+      #expect(differing > 100)
       print(
-        "\(rung.rawValue) on \(filesystem): \(brute.comparisons) comparisons, \(brute.taken) blocks taken,",
-        "\(brute.differing) differing when frozen, \(brute.missed.count) missed; longest freeze",
-        brute.freezes.max() ?? .zero)
+        "\(rung.rawValue) on \(filesystem): \(comparisons) comparisons proven, \(voids) void,",
+        "\(differing) blocks differing, 0 missed; longest freeze", longest)
     }
   }
 }

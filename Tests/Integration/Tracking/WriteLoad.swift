@@ -6,7 +6,9 @@ final class WriteLoad {
 
   /// - Parameter folder: a folder on the filesystem.
   init(in folder: String) throws {
-    let common = ["--thread", "--time_based", "--runtime=120", "--randrepeat=0", "--rw=randwrite", "--directory=\(folder)"]
+    let common = [
+      "--thread", "--time_based", "--runtime=120", "--randrepeat=0", "--rw=randwrite", "--directory=\(folder)"
+    ]
     try begin(
       "fio",
       ["--name=direct", "--size=48M", "--bs=4k", "--direct=1", "--ioengine=libaio", "--iodepth=8"]

@@ -50,6 +50,9 @@ int lb_detached_mount(const char *type);
 // See FreezeWatchdog.
 int lb_watchdog_start(const int *filesystems, int count, uint64_t milliseconds, int *control, int *process);
 
+// A pipe whose ends are closed on exec and do not block.
+int lb_pipe(int ends[2]);
+
 int lb_lock_memory(void);
 int lb_unlock_memory(void);
 

@@ -28,7 +28,7 @@ public struct MountedFilesystem: Hashable, Sendable {
   ///
   /// - Parameter disks: kernel names of whole disks: `sda`.
   public static func on(disks: [String]) -> [MountedFilesystem] {
-    let devices = DeviceGraph(root: "/")
-    return MountTable(root: "/").filesystems.filter { !devices.disks(under: $0.device).isDisjoint(with: disks) }
+    let devices = DeviceGraph(root: "")
+    return MountTable(root: "").filesystems.filter { !devices.disks(under: $0.device).isDisjoint(with: disks) }
   }
 }

@@ -2,7 +2,7 @@
 struct DeviceGraph {
   private let root: String
 
-  /// - Parameter root: where the machine's files begin: `/`, or a copy of parts of /sys.
+  /// - Parameter root: where the machine's files begin: empty for this machine, or a copy of parts of /sys.
   init(root: String) { self.root = root }
 
   private func path(_ device: String) -> String { "\(root)/sys/class/block/\(device)" }

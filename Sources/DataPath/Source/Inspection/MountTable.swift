@@ -5,7 +5,7 @@ struct MountTable {
   /// One for each device, at its first mount point that shows the filesystem's own root.
   let filesystems: [MountedFilesystem]
 
-  /// - Parameter root: where the machine's files begin: `/`, or a copy of parts of /proc and /sys.
+  /// - Parameter root: where the machine's files begin: empty for this machine, or a copy of parts of /proc and /sys.
   init(root: String) {
     self.init(
       mountInfo: SystemFile.text(root + "/proc/self/mountinfo") ?? "",
