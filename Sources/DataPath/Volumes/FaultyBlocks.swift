@@ -100,7 +100,7 @@ public final class FaultyBlocks: BlockWriter {
     if isGone { throw fault(.vanished, call, offset) }
   }
 
-  private func draw(_ chance: Double, _ counter: WritableKeyPath<Hits, Int> & Sendable) -> Bool {
+  private func draw(_ chance: Double, _ counter: any WritableKeyPath<Hits, Int> & Sendable) -> Bool {
     guard chance > 0 else { return false }
     return state.withLock { state in
       guard state.random.happens(chance) else { return false }

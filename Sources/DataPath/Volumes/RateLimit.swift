@@ -43,7 +43,8 @@ public final class RateLimit: Sendable {
   /// Blocks the calling thread for `duration`.
   public static func block(_ duration: Duration) {
     let parts = duration.components
-    var left = timespec(tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))
-    while nanosleep(&left, &left) != 0 && errno == EINTR {}
+    var wanted = timespec(tv_sec: Int(parts.seconds), tv_nsec: Int(parts.attoseconds / 1_000_000_000))
+    var left = timespec()
+    while nanosleep(&wanted, &left) != 0 && errno == EINTR { wanted = left }
   }
 }

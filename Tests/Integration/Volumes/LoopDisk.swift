@@ -11,17 +11,40 @@ struct LoopDisk {
 
   /// - Parameter size: bytes.
   static func with<R>(size: UInt64, _ body: (LoopDisk) throws -> R) throws -> R {
-    let folder = "/var/tmp/godwit-test-\(UUID().uuidString.prefix(8))"
-    try FileManager.default.createDirectory(atPath: folder + "/mnt", withIntermediateDirectories: true)
-    defer { try? FileManager.default.removeItem(atPath: folder) }
-    try run("truncate", "-s", "\(size)", folder + "/disk.img")
-    let path = try run("losetup", "--find", "--show", folder + "/disk.img")
-    let disk = LoopDisk(path: path, folder: folder)
+    let disk = try LoopDisk(size: size)
     let result = Result { try body(disk) }
-    disk.unmount()
-    _ = try? run("losetup", "--detach", path)
-    try disk.checkNothingIsLeft()
+    try disk.remove()
     return try result.get()
+  }
+
+  /// - Parameter size: bytes.
+  static func with<R>(size: UInt64, _ body: (LoopDisk) async throws -> R) async throws -> R {
+    let disk = try LoopDisk(size: size)
+    let result: Result<R, any Error>
+    do { result = .success(try await body(disk)) } catch { result = .failure(error) }
+    try disk.remove()
+    return try result.get()
+  }
+
+  private init(size: UInt64) throws {
+    folder = "/var/tmp/godwit-test-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: folder + "/mnt", withIntermediateDirectories: true)
+    do {
+      try run("truncate", "-s", "\(size)", folder + "/disk.img")
+      path = try run("losetup", "--find", "--show", folder + "/disk.img")
+    } catch {
+      try? FileManager.default.removeItem(atPath: folder)
+      throw error
+    }
+  }
+
+  /// Takes everything away, and throws where something stays.
+  private func remove() throws {
+    unmount()
+    _ = try? run("losetup", "--detach", path)
+    let loops = try run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
+    if loops.contains(folder) || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
+    try FileManager.default.removeItem(atPath: folder)
   }
 
   /// Makes a filesystem on the disk and mounts it.
@@ -40,11 +63,6 @@ struct LoopDisk {
 
   var isMounted: Bool {
     (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8))?.contains(" \(mountPoint) ") ?? false
-  }
-
-  private func checkNothingIsLeft() throws {
-    let loops = try run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
-    if loops.contains(folder) || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
   }
 
   struct LeftBehind: Error { var what: String }

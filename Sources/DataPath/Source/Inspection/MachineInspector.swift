@@ -89,7 +89,8 @@ public struct MachineInspector {
 
   private func disk(_ name: String) throws -> InspectedDisk {
     let reader = try open(name)
-    let sectorSize = SystemFile.numbers("\(root)/sys/block/\(name)/queue/logical_block_size")?.first.map(Int.init) ?? 512
+    let sectorSize =
+      SystemFile.numbers("\(root)/sys/block/\(name)/queue/logical_block_size")?.first.map(Int.init) ?? 512
     let table = PartitionTable.read(reader, sectorSize: sectorSize)
     let separator = name.last?.isNumber == true ? "p" : ""
     let partitions = table.entries.map { entry in
