@@ -26,6 +26,7 @@ let serviceLifecycle = Target.Dependency.product(name: "ServiceLifecycle", packa
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
 
 /// A library target at `Sources/<room>/<name>`.
@@ -117,7 +118,7 @@ let package = Package(
     library(
       "Migration", in: "ControlPath/Services",
       [
-        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, crypto, grdb,
+        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, nioPosix, crypto, grdb,
         logging,
         serviceLifecycle
       ]),
@@ -137,7 +138,8 @@ let package = Package(
         "Machines", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, logging, subprocess, systemPackage,
         serviceLifecycle
       ]),
-    library("Repair", ["Machines"]),
+    .systemLibrary(name: "CLinuxRepair", path: "Sources/CLinuxRepair"),
+    library("Repair", ["Machines", "CLinuxRepair"]),
 
     // Libraries for tests; they import no test framework.
     library("Simulation", in: "TestKits", ["Blocks", "Replication"]),
@@ -146,22 +148,24 @@ let package = Package(
     library(
       "Fakes", in: "TestKits",
       [
-        "Blocks", "Machines", "Providers", "Wire", "ServiceKit", hummingbird, httpTypes, nioCore, asyncHTTPClient,
+        "Blocks", "Machines", "Providers", "Wire", "ServiceKit", hummingbird, httpTypes, nioCore, nioPosix,
+        asyncHTTPClient,
         nioHTTP1, grdb,
         logging, systemPackage, subprocess
       ]),
 
     program(
-      "godwit-agent", ["Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", logging, serviceLifecycle]),
-    program("godwit-gateway", ["Gateway", "Wire", logging, serviceLifecycle]),
-    program("godwit-repair", ["Repair", "Machines"]),
-    program("godwit-hypervisor", ["Hypervisor", logging, serviceLifecycle]),
-    program("godwit-fakecloud", ["Fakes", logging]),
+      "godwit-agent",
+      ["Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", logging, serviceLifecycle, unixSignals]),
+    program("godwit-gateway", ["Gateway", "Wire", logging, serviceLifecycle, unixSignals, systemPackage]),
+    program("godwit-repair", ["Repair", "Machines", "CLinuxRepair"]),
+    program("godwit-hypervisor", ["Hypervisor", logging, serviceLifecycle, unixSignals]),
+    program("godwit-fakecloud", ["Fakes", "ServiceKit", logging, serviceLifecycle, unixSignals]),
     program(
       "godwit",
       [
         "Client", "ServiceKit", "Migration", "Clouds", "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire",
-        logging, serviceLifecycle
+        hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
       ]),
 
     tests(

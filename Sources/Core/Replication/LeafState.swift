@@ -21,7 +21,7 @@ public struct LeafState: Hashable, Sendable {
   /// Whether a seal has to read this leaf's bytes.
   /// - Parameter record: the last record of the leaf in the session's manifest.
   public func needsReadBack(record: LeafRecord?) -> Bool {
-    !sealed && kind != .free && !(kind == .unknown && record == nil)
+    !sealed && (expectation(record: record) != nil) && kind != .free
   }
 
   /// Judges a leaf. What it should hold is said by the manifest's last record, else by the earlier claim.
@@ -29,6 +29,16 @@ public struct LeafState: Hashable, Sendable {
   ///   - record: the last record of the leaf in the session's manifest.
   ///   - readBack: kind (`.zero` or `.data`) and digest of the bytes on the volume; nil where not read.
   public func verdict(record: LeafRecord?, readBack: (kind: LeafKind, digest: LeafDigest)?) -> Verdict {
-    .mismatch
+    if kind == .free { return record == nil || record?.kind == .free ? .agrees(.free, .none) : .mismatch }
+    guard let expected = expectation(record: record) else { return .mismatch }
+    let found = sealed ? (kind, digest) : readBack
+    guard let found, found == expected else { return .mismatch }
+    return .agrees(found.0, found.1)
+  }
+
+  /// What the bytes should be; nil where nobody said so.
+  private func expectation(record: LeafRecord?) -> (kind: LeafKind, digest: LeafDigest)? {
+    let said = record.map { (kind: $0.kind, digest: $0.digest) } ?? (kind: kind, digest: digest)
+    return said.kind == .data || said.kind == .zero ? said : nil
   }
 }

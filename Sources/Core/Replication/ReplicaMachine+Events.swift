@@ -2,7 +2,7 @@ extension ReplicaMachine {
   /// Names one request that waits for an answer; chosen by the gateway, unique in its life.
   public typealias Request = UInt64
 
-  /// What is kept on stable storage beside the leaf map, changed as a whole by `storeOpening`, `storePart`, `storeSeal`.
+  /// What is kept on stable storage beside the leaf map, changed by `storeOpening`, `storePart`, `storeSeal`.
   public struct Stored: Hashable, Sendable {
     /// The session that opened last; nil before the first.
     public var session: String?
@@ -13,6 +13,7 @@ extension ReplicaMachine {
     public var sealed: Bool
     /// Sessions that were superseded, newest last; they can never open again. At most 64 are remembered.
     public var retired: [String]
+    static let retiredCount = 64
     public init(
       session: String? = nil, epoch: Epoch = Epoch(rawValue: 0), parts: UInt64 = 0, sealed: Bool = false,
       retired: [String] = []
@@ -42,57 +43,55 @@ extension ReplicaMachine {
     case seal(Request, session: String, epoch: Epoch)
 
     /// Answers `storeOpening`.
-    case openingStored
+    case openingStored(Request)
     /// Answers `markUnknown`.
     case unknownMarked(Request)
     /// Answers `write`: every extent of the frame is written (not flushed).
     case written(Request)
     /// Answers `write`: some of it failed; the leaves stay unknown.
-    case writeFailed(Request, reason: Refusal)
+    case writeFailed(Request, Refusal)
     /// Answers `flushVolumes`.
-    case volumesFlushed
-    /// Answers `flushVolumes`, `markUnknown`, `storePart`, `storeOpening`, `storeSeal`: stable storage failed. The epoch
-    /// is closed, as nobody can tell what is durable.
-    case storageFailed
+    case volumesFlushed(Request)
     /// Answers `storePart`.
-    case partStored
+    case partStored(Request)
     /// Answers `readBack`: the leaves whose verdict was `mismatch`, at most 4,096 of them.
-    case readBackDone(mismatches: [LeafAddress])
-    /// Answers `readBack`: the volumes could not be read.
-    case readBackFailed(reason: String)
+    case readBackDone(Request, mismatches: [LeafAddress])
     /// Answers `storeSeal`.
-    case sealStored
+    case sealStored(Request)
+    /// Answers any of the above but `write`: it failed for this reason, and nobody can tell what is durable. The epoch
+    /// is closed (except after `readBack`).
+    case failed(Request, reason: String)
   }
 
-  /// What the gateway shall do. Actions may run side by side and answer later, except where said.
+  /// What the gateway shall do for a request. Actions run side by side and answer later, once each.
   public enum Action: Hashable, Sendable {
-    /// Durably store the session, epoch, parts and retired sessions of `Stored`. `dropManifest`: the parts and last
-    /// records of the manifest so far are forgotten in the same step (a new session, or one that begins afresh).
-    /// The leaf map stays. Answer: `openingStored` or `storageFailed`.
-    case storeOpening(Stored, dropManifest: Bool)
+    /// Durably store `Stored`. `dropManifest`: in the same step forget the parts and last records of the manifest so far
+    /// (a new session, or one that begins afresh); else forget what lies beyond `parts`. The leaf map stays.
+    /// Answer: `openingStored` or `failed`.
+    case storeOpening(Request, Stored, dropManifest: Bool)
     /// Durably turn these leaves to `unknown` in the leaf map (several calls may share one sync to the disk).
-    /// Answer: `unknownMarked` or `storageFailed`.
+    /// Answer: `unknownMarked` or `failed`.
     case markUnknown(Request, [LeafAddress])
     /// Write the extents of that frame to the volumes. Answer: `written` or `writeFailed`.
     case write(Request)
-    /// Flush every volume of the replica. Answer: `volumesFlushed` or `storageFailed`.
-    case flushVolumes
-    /// Durably, in this order or in one step: append the part (records as received, chain), remember each leaf's last
-    /// record, set `parts`; then put `claims` into the leaf map (kind, digest, not sealed). No write is begun meanwhile.
-    /// Answer: `partStored` or `storageFailed`.
-    case storePart(number: UInt64, records: [LeafRecord], claims: [LeafRecord])
-    /// Read back every leaf that is not sealed and judge it by `LeafState.verdict`. Nothing is written meanwhile.
-    /// Answer: `readBackDone` or `readBackFailed`.
-    case readBack
-    /// Durably, in one step: every leaf becomes sealed with what was read back, the map is versioned for the session,
-    /// the receipt is signed and stored, the session is sealed. Answer: `sealStored` or `storageFailed`.
-    case storeSeal(session: String)
-    /// Answer that request.
+    /// Flush every volume of the replica. Answer: `volumesFlushed` or `failed`.
+    case flushVolumes(Request)
+    /// Durably, in this order or in one step: append part `number` (records as received, chain), remember each leaf's
+    /// last record; then put `claims` into the leaf map (kind and digest, not sealed; a run covers `run` leaves) and set
+    /// `parts` to `number + 1`. Answer: `partStored` or `failed`.
+    case storePart(Request, number: UInt64, records: [LeafRecord], claims: [LeafRecord])
+    /// Read back every leaf for which `LeafState.needsReadBack`, judge every leaf by `LeafState.verdict`.
+    /// Nothing is written meanwhile. Answer: `readBackDone` or `failed`.
+    case readBack(Request)
+    /// Durably, in one step: every leaf becomes sealed as its verdict said, the map is versioned for the session, the
+    /// receipt is signed and stored, `sealed` is set. Answer: `sealStored` or `failed`.
+    case storeSeal(Request)
+    /// Answer that request. Every request is answered once.
     case reply(Request, Reply)
   }
 
   public enum Reply: Hashable, Sendable {
-    /// `OpenAnswer`. `held` is what the map knows now.
+    /// `OpenAnswer`.
     case opened(epoch: Epoch, parts: UInt64)
     /// `OpenAnswer` with the receipt: the session is sealed.
     case alreadySealed(epoch: Epoch, parts: UInt64)

@@ -12,20 +12,118 @@
 public struct ReplicaMachine: Sendable {
   /// - Parameters:
   ///   - stored: what stable storage holds, as at the start of the gateway.
-  ///   - known: for each disk the leaves that are not `unknown` and not `free` in the map.
-  public init(stored: Stored, known: [Bitmap]) {
-    self.stored = stored
-    self.known = known
+  ///   - held: for each disk the leaves that the leaf map says are `data` or `zero`.
+  ///   - unknown: for each disk the leaves that it says are `unknown`.
+  public init(stored: Stored, held: [Bitmap], unknown: [Bitmap]) {
+    (self.stored, self.held, self.unknown) = (stored, held, unknown)
   }
 
   /// What is on stable storage.
   public internal(set) var stored: Stored
   /// For each disk the leaves whose whole content is known: the answer to `GET held`.
-  public internal(set) var known: [Bitmap]
+  public internal(set) var held: [Bitmap]
+  /// For each disk the leaves that are surely unknown on stable storage, so that they can be written at once.
+  var unknown: [Bitmap]
+
+  /// Whether the stored epoch was opened in this life and nothing has closed it since.
+  var epochIsOpen = false
+  /// The highest epoch this life has tried to store.
+  var lastEpoch = Epoch(rawValue: 0)
+  /// Everything up to here is settled or abandoned: never written any more.
+  var through = Sequence(rawValue: 0)
+  /// What has touched leaves since they were settled last.
+  var touched: [LeafAddress: Touched] = [:]
+  /// Frames that wait for their leaves or for a job, as they came; and those that are being written.
+  var waiting: [Frame] = []
+  var running: [Request: Running] = [:]
+  var locked: Set<LeafAddress> = []
+  /// Opening, flush and seal: one at a time, as they came. The first of them is under way when `step` is set.
+  var jobs: [Job] = []
+  var step: Step?
+  /// Said by the call of `handle` that is under way.
+  var actions: [Action] = []
+
+  struct Frame: Hashable, Sendable {
+    var request: Request
+    var session: String
+    var epoch: Epoch
+    var sequence: Sequence
+    var touches: [Touch]
+  }
+
+  struct Running: Hashable, Sendable {
+    var frame: Frame
+    var toMark: [LeafAddress]
+  }
+
+  /// What frames did to a leaf since it was settled last.
+  struct Touched: Hashable, Sendable {
+    var sequence: Sequence
+    /// The only frame that touched it wrote all of it.
+    var whole: Bool
+    /// That frame is still writing.
+    var running: Bool
+  }
+
+  struct Job: Hashable, Sendable {
+    enum Kind: Hashable, Sendable {
+      case open(fresh: Bool)
+      case flush(epoch: Epoch, through: Sequence, part: UInt64, records: [LeafRecord])
+      case seal(epoch: Epoch)
+    }
+    var request: Request
+    var session: String
+    var kind: Kind
+    /// Whether frames may run beside it.
+    var isExclusive: Bool { if case .flush = kind { false } else { true } }
+  }
+
+  enum Step: Hashable, Sendable {
+    /// No frame is admitted; waits for those that run.
+    case draining
+    case storingOpening(Stored)
+    case flushing(claims: [LeafRecord])
+    case storingPart(claims: [LeafRecord])
+    case readingBack
+    case markingMismatches([LeafAddress])
+    case storingSeal(becoming: [Bitmap])
+  }
 
   /// Takes what happened, says what to do next.
   public mutating func handle(_ event: Event) -> [Action] {
-    []
+    switch event {
+    case .open(let request, let session, let fresh):
+      jobs.append(Job(request: request, session: session, kind: .open(fresh: fresh)))
+    case .flush(let request, let session, let epoch, let through, let part, let records):
+      jobs.append(
+        Job(
+          request: request, session: session,
+          kind: .flush(epoch: epoch, through: through, part: part, records: records)))
+    case .seal(let request, let session, let epoch):
+      jobs.append(Job(request: request, session: session, kind: .seal(epoch: epoch)))
+    case .frame(let request, let session, let epoch, let sequence, let touches):
+      waiting.append(
+        Frame(request: request, session: session, epoch: epoch, sequence: sequence, touches: touches))
+    case .unknownMarked(let request):
+      unknownMarked(request)
+    case .written(let request):
+      frameEnded(request, failure: nil)
+    case .writeFailed(let request, let refusal):
+      frameEnded(request, failure: refusal)
+    default:
+      jobAnswered(event)
+    }
+    advance()
+    defer { actions = [] }
+    return actions
+  }
+
+  /// Starts what can be started.
+  mutating func advance() {
+    repeat {
+      startJobs()
+      admitFrames()
+    } while step == nil && !jobs.isEmpty
   }
 
   /// The leaves that the extents of one frame touch, and whether they cover each wholly. The extents do not overlap.

@@ -45,7 +45,8 @@ extension SyncMachine {
 
   /// What the driver knows before a sync starts, or starts over.
   public struct Prepared: Hashable, Sendable {
-    /// Why the tracker cannot prove that it saw every write since the last settled state; nil where it can.
+    /// Why the tracker cannot prove that it saw every write since the last settled state, or why that state is not the
+    /// one of this replica (`OpenAnswer.previous` is not the chain it follows on); nil where neither is so.
     public var voided: String?
     /// The pending marks that survived from an earlier life, in bytes (any length); empty where `voided` is set.
     public var pending: [Extent]
@@ -85,14 +86,14 @@ extension SyncMachine {
     /// Answers `take` instead of `taken`: the tracker cannot prove that it saw every write.
     case trackingLost(reason: String)
     /// A frame is acknowledged (204), or everything in it was found equal and nothing needed sending. One record for
-    /// each leaf of the frame, in order; `equal` is set on those that were not sent. For `.memory` the records are
-    /// those of the capture and are ignored: give none.
+    /// each leaf of the frame, in order; `equal` is set on those that were not sent. For `.memory`
+    /// give none: the machine knows them from the capture.
     case carried(Sequence, [LeafRecord])
     /// The outcome of a frame is not known, or it was refused as stale. It is sent again under a new sequence at once:
     /// a driver waits out its back-off before it feeds this.
     case lost(Sequence)
-    /// Any request was answered with `epoch_closed`, or the driver wants to open anew.
-    case epochClosed
+    /// A request that named this epoch was answered with `epoch_closed`, or the driver wants to open anew.
+    case epochClosed(Epoch)
     /// The flush of this part was answered: all it settles is durable.
     case flushed(part: UInt64)
     /// Answers `freeze`: every filesystem that can be is frozen and the tracker has seen every write before that.
@@ -103,8 +104,8 @@ extension SyncMachine {
     case captured([LeafRecord])
     /// Answers `capture`: it could not be done in time.
     case captureFailed(reason: String)
-    /// Answers `thaw`. `inTime` is false where the watchdog had thawed before the machine asked for it: what was read
-    /// after that is not of the instant.
+    /// Answers `thaw`, or comes by itself when the watchdog thawed. `inTime` is false where the watchdog had thawed
+    /// before the machine asked for it: what was read meanwhile is not of the instant.
     case thawed(inTime: Bool)
     /// The time for being frozen is up. Before the seal of a final sync is requested: thaws and ends. Otherwise of no
     /// effect, except that an instant that is not captured yet is given up.
@@ -114,18 +115,21 @@ extension SyncMachine {
     /// Answers `seal`: these leaves hold something else than the manifest says.
     case mismatched([LeafAddress])
     /// Stop: by command, or because going on is impossible (a disk cannot be read, the target is full, superseded).
+    /// Thaws first, except where the seal of a final sync was requested: then the source stays frozen.
     case cancel(reason: String)
   }
 
   /// What the driver shall do, in the order given: `mark`, `settle` and `release` are done before anything after them
   /// is begun; the others may run side by side and answer later.
   public enum Action: Hashable, Sendable {
-    /// Make sure the tracker runs (`restart`: forget what it saw and track from now on; pending marks are void), then
-    /// read which ranges are in use. Answer: `prepared`.
+    /// Make sure the tracker runs, then read which ranges are in use. `restart`: begin tracking anew; what survives of
+    /// it proves nothing to a later life until a `mark` establishes it. Answer: `prepared`; after a restart with
+    /// `voided` only where the disks cannot be tracked at all.
     case prepare(restart: Bool)
     /// Set pending marks for these bytes (any length): they must be sent before anyone may rely on the replica.
-    /// No answer.
-    case mark([Extent])
+    /// `establishes`: with these marks the two maps together name everything that is not settled, so that a later life
+    /// may call the tracking proven. No answer.
+    case mark([Extent], establishes: Bool)
     /// `POST open` (`fresh`: as the parameter), then `GET held` for every disk. Retried by the driver, with back-off,
     /// until there is an answer: `opened` or `alreadySealed`. The driver keeps the manifest's chain: it adds a part when
     /// it feeds `flushed`, or when the answer's `parts` says that the last part it sent was stored; with `fresh` the
@@ -150,7 +154,7 @@ extension SyncMachine {
     case capture([Extent])
     /// Thaw, post hooks. Answer: `thawed`.
     case thaw
-    /// Free the captured memory. No answer.
+    /// Free the captured memory; frames from it that are still carried are abandoned. No answer.
     case release
     /// `POST seal` with the chain over all parts so far, asked until it is settled. `final`: before the first request,
     /// disarm the watchdog and note where it survives (not on a frozen filesystem) that the seal is requested; where

@@ -34,6 +34,8 @@ public struct SyncMachine: Sendable {
     public var instantBytes: UInt64 = 32 << 20
     /// Leaves an instant may read and hash while frozen.
     public var instantLeaves = 4096
+    /// How many times a freeze may fail before the sync is given up.
+    public var freezeFailures = 3
     /// How many times tracking may be lost before the sync is given up.
     public var trackingLosses = 3
     public init() {}
@@ -63,25 +65,85 @@ public struct SyncMachine: Sendable {
   ///   - resumesFinal: an earlier agent died after it had requested the final seal; the filesystems are still frozen
   ///     and stay so.
   public init(mode: Mode, final: Bool, resumesFinal: Bool = false, disks: [Disk], settings: Settings = Settings()) {
-    self.mode = mode
-    self.final = final
-    self.settings = settings
-    self.disks = disks
+    (self.mode, self.final, self.resumesFinal) = (mode, final, resumesFinal)
+    (self.disks, self.settings) = (disks, settings)
+    sealRequested = resumesFinal
+    maps = disks.map { DiskMap(size: $0.size, block: $0.block, leaf: settings.leaf) }
   }
 
   let final: Bool
   let settings: Settings
   let disks: [Disk]
+  /// The filesystems were found frozen and are never thawed.
+  let resumesFinal: Bool
   var mode: Mode
+  var voided: String?
+
+  var stage = Stage.starting
+  var link = Link.closed
+  var tracking = Tracking.idle
+  var maps: [DiskMap]
+
+  var lastSequence = Sequence(rawValue: 0)
+  /// Frames whose settlement is not yet asked for, ascending.
+  var unsettled: [Carried] = []
+  var flushing: Flushing?
+  /// The next opening begins the manifest anew.
+  var opensFresh = true
+  /// Number of the next part of the manifest.
+  var nextPart: UInt64 = 0
+  /// Records of free leaves for the next parts; nothing is sent before they are stored.
+  var loose: [LeafRecord] = []
+  /// Settled while a take was under way.
+  var deferredSettles: [Extent] = []
+
+  /// Records and extents of the instant in memory, and those of its extents that are to be sent.
+  var captured: [LeafAddress: LeafRecord] = [:]
+  var capturing: [Extent] = []
+  var memory: [Extent] = []
+
+  /// The last take was small enough for an instant.
+  var isNearlyClean = false
+  /// The seal of a final sync was requested: never thaw.
+  var sealRequested: Bool
+  /// Give the instant up at the next occasion; end the sync when thawed.
+  var isInstantOver = false
+  var endReason: String?
+  var losses = 0
+  var freezeFailures = 0
+  var rounds = 0
+  var instants = 0
+  /// Said by the call of `handle` that is under way.
+  var actions: [Action] = []
 
   /// Takes what happened, says what to do next.
   public mutating func handle(_ event: Event) -> [Action] {
-    []
+    if stage != .ended {
+      receive(event)
+      advance()
+    }
+    defer { actions = [] }
+    return actions
   }
 
   /// Where the sync stands.
   public var progress: Progress {
-    Progress(
-      phase: .tracking, mode: mode, voided: nil, usedBytes: 0, doneBytes: 0, dirtyBytes: 0, rounds: 0, instants: 0)
+    let dirty = maps.reduce(0) { $0 + UInt64($1.dirty.population) * $1.block }
+    let used = maps.reduce(0) { $0 + UInt64($1.used.population) * settings.leaf }
+    let flight = unsettled.reduce(0) { $0 + $1.frame.byteCount }
+    return Progress(
+      phase: phase, mode: mode, voided: voided, usedBytes: used, doneBytes: used - min(used, dirty + flight),
+      dirtyBytes: dirty, rounds: rounds, instants: instants)
+  }
+
+  private var phase: Phase {
+    switch stage {
+    case .starting: .tracking
+    case .copying: rounds == 0 ? .copying : .catchingUp
+    case .freezing, .holding, .capturing, .thawing: .freezing
+    case .sending, .streaming: .catchingUp
+    case .sealing: .sealing
+    case .ended: .ended
+    }
   }
 }

@@ -14,10 +14,12 @@ extension SealReceipt {
           readBackSeconds: readBackSeconds)))
   }
 
-  /// Fills in `gatewayKey` and `gatewaySignature`.
-  public mutating func sign(with key: AgentKey) throws {
-    gatewayKey = Base64URL.encode(key.publicKey)
-    gatewaySignature = Base64URL.encode(try key.sign(signedBytes()))
+  /// The receipt with `gatewayKey` and `gatewaySignature` filled in.
+  public func signed(by key: AgentKey) throws -> SealReceipt {
+    var receipt = self
+    receipt.gatewayKey = Base64URL.encode(key.publicKey)
+    receipt.gatewaySignature = Base64URL.encode(try key.sign(receipt.signedBytes()))
+    return receipt
   }
 
   /// Whether the gateway that owns `key` (32 bytes) vouches for this receipt.

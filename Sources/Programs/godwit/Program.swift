@@ -1,3 +1,10 @@
 import ArgumentParser
 
-@main struct Program: ParsableCommand {}
+@main struct Program: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "godwit", abstract: "Move whole running machines into a target cloud.",
+    subcommands: [
+      UpCommand.self, DownCommand.self, SourceCommand.self, MigrateCommand.self, LoginToCommand.self,
+      ProviderCommand.self
+    ])
+}

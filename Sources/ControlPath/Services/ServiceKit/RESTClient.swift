@@ -28,24 +28,22 @@ public struct RESTClient: Sendable {
   private let base: String
   private let tls: TLSConfiguration?
   private let timeout: TimeAmount
+  private let repeats: Bool
   private let authorization: @Sendable () throws -> String?
 
   /// - Parameters:
   ///   - authorization: the value of the `Authorization` header, made anew for each request.
   ///   - timeout: for one whole request.
+  ///   - repeats: whether a request that may be repeated is, once, when the connection broke.
   /// - Throws: `ConfigurationError` for a URL or CA that cannot be used.
   public init(
-    name: String, endpoint: Endpoint, timeout: TimeAmount = .seconds(30),
+    name: String, endpoint: Endpoint, timeout: TimeAmount = .seconds(30), repeats: Bool = true,
     authorization: @escaping @Sendable () throws -> String? = { nil }
   ) throws {
-    (self.name, self.timeout, self.authorization) = (name, timeout, authorization)
+    (self.name, self.timeout, self.authorization, self.repeats) = (name, timeout, authorization, repeats)
     switch endpoint {
     case .unix(let path):
-      let host = path.utf8.map { byte -> String in
-        let plain = (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-        return plain || byte == 0x2D || byte == 0x2E ? String(UnicodeScalar(byte)) : "%" + Self.hex(byte)
-      }
-      (base, tls) = ("http+unix://" + host.joined(), nil)
+      (base, tls) = (Self.base(socket: path), nil)
     case .web(let url, let ca):
       guard url.hasPrefix("https://") || url.hasPrefix("http://") else {
         throw ConfigurationError("'\(url)' is not the address of a server.", remedy: "Give https://HOST:PORT.")
@@ -53,6 +51,15 @@ public struct RESTClient: Sendable {
       base = url.hasSuffix("/") ? String(url.dropLast()) : url
       tls = try ca.map(Self.trusting)
     }
+  }
+
+  /// The URL of a Unix socket, as the HTTP client wants it.
+  static func base(socket path: String) -> String {
+    let host = path.utf8.map { byte -> String in
+      let plain = (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+      return plain || byte == 0x2D || byte == 0x2E ? String(UnicodeScalar(byte)) : "%" + hex(byte)
+    }
+    return "http+unix://" + host.joined()
   }
 
   static func trusting(_ ca: String) throws -> TLSConfiguration {
@@ -124,7 +131,7 @@ extension RESTClient {
     }
   }
 
-  /// One request; those that may be repeated are once, when the connection broke.
+  /// One request.
   /// - Parameter limit: bytes of the longest answer taken.
   public func send(
     _ method: HTTPMethod, _ path: String, body: ByteBuffer? = nil, headers: HTTPHeaders = [:], limit: Int = 64 << 20
@@ -139,7 +146,7 @@ extension RESTClient {
     }
     if let value = try authorization() { request.headers.replaceOrAdd(name: "Authorization", value: value) }
     do { return try await exchange(request, limit) } catch let problem as Problem
-      where problem.code == "unreachable" && method != .POST && !Task.isCancelled
+      where problem.code == "unreachable" && repeats && method != .POST && !Task.isCancelled
     {
       return try await exchange(request, limit)
     }

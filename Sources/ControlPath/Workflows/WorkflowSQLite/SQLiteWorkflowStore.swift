@@ -61,20 +61,25 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   }
 
   public func insert(_ record: WorkflowRecord) async throws -> WorkflowRecord {
-    try await write { db in
-      if let found = try Self.fetch(db, record.id) { return found }
-      try db.execute(
-        sql: """
-          INSERT INTO workflow (id, kind, tenant, step, state, attempts, wakeAt, fence, signals, cancelRequested,
-            createdAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)
-          """,
-        arguments: [
-          record.id, record.kind, record.tenant, record.step, record.state, record.attempts,
-          record.wakeAt.timeIntervalSince1970, record.createdAt.timeIntervalSince1970,
-          record.updatedAt.timeIntervalSince1970
-        ])
-      return try Self.fetch(db, record.id) ?? record
-    }
+    try await write { db in try Self.insert(record, db) }
+  }
+
+  /// The same within a transaction of a caller whose tables are in the same file: what the workflow is about and the
+  /// workflow come to be together.
+  @discardableResult
+  public static func insert(_ record: WorkflowRecord, _ db: Database) throws -> WorkflowRecord {
+    if let found = try fetch(db, record.id) { return found }
+    try db.execute(
+      sql: """
+        INSERT INTO workflow (id, kind, tenant, step, state, attempts, wakeAt, fence, signals, cancelRequested,
+          createdAt, updatedAt) VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, ?)
+        """,
+      arguments: [
+        record.id, record.kind, record.tenant, record.step, record.state, record.attempts,
+        record.wakeAt.timeIntervalSince1970, record.createdAt.timeIntervalSince1970,
+        record.updatedAt.timeIntervalSince1970
+      ])
+    return try fetch(db, record.id) ?? record
   }
 
   public func workflow(_ id: String) async throws -> WorkflowRecord? {

@@ -39,7 +39,8 @@ public struct FaultPoints: Sendable {
 
   /// As the environment says.
   public static func fromEnvironment(_ environment: [String: String]) -> FaultPoints {
-    let killAt = environment["GODWIT_KILL_AT"], trace = environment["GODWIT_FAULT_TRACE"]
+    let killAt = environment["GODWIT_KILL_AT"]
+    let trace = environment["GODWIT_FAULT_TRACE"]
     guard killAt != nil || trace != nil else { return .none }
     let counts = Counts()
     return FaultPoints { point in

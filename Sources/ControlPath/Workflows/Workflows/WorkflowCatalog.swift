@@ -22,7 +22,8 @@ public struct WorkflowCatalog: Sendable {
     ) { step, state, context in
       guard let found = workflow.steps[step] else {
         throw WorkflowProblem(
-          code: "unknown_step", detail: "The workflow \(context.id) of kind \(workflow.kind) stands at step \(step), "
+          code: "unknown_step",
+          detail: "The workflow \(context.id) of kind \(workflow.kind) stands at step \(step), "
             + "which this version does not have.", remedy: "Run the version that created it, or a newer one.")
       }
       var decoded = try JSONDecoder().decode(State.self, from: Data(state.utf8))

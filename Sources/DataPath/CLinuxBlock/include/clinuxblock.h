@@ -61,3 +61,8 @@ static inline uint64_t lb_load(const uint64_t *word) { return __atomic_load_n(wo
 static inline int lb_clear_if(uint64_t *word, uint64_t expected) {
   return __atomic_compare_exchange_n(word, &expected, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
+
+// The process as a whole.
+int lb_resolve_plainly(void);     // host names by /etc/hosts and DNS only; before the first lookup
+void lb_keep_memory_low(void);    // before the first thread
+int lb_power_off(void);           // at once, nothing is written back

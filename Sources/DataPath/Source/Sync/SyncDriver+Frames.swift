@@ -96,7 +96,7 @@ extension SyncDriver {
 
   private func reaction(to error: TransportError, frame: SyncMachine.Frame) async throws -> SyncMachine.Event {
     switch error.problemCode {
-    case "epoch_closed", "sealed": return .epochClosed
+    case "epoch_closed", "sealed": return .epochClosed(frame.epoch)
     case "stale_sequence": return .lost(frame.sequence)
     default: break
     }

@@ -73,7 +73,7 @@ extension SyncDriver {
       }
       return .flushed(part: flush.part)
     } catch let error as TransportError where error.problemCode == "epoch_closed" {
-      return .epochClosed
+      return .epochClosed(flush.epoch)
     }
   }
 
@@ -100,7 +100,7 @@ extension SyncDriver {
         case .reading: break
         }
       } catch let error as TransportError where error.problemCode == "epoch_closed" {
-        return .epochClosed
+        return .epochClosed(epoch)
       }
       try await Task.sleep(for: wait)
       wait = min(wait * 2, .seconds(1))

@@ -144,7 +144,7 @@ final class SyncDriver: Sendable {
 
   private func begin(_ action: SyncMachine.Action, in group: inout DiscardingTaskGroup) {
     switch action {
-    case .mark(let extents): source.mark(extents)
+    case .mark(let extents, let establishes): source.mark(extents, establishes: establishes)
     case .settle(let extents): source.settle(extents)
     case .release: state.withLock { $0.capture = nil }
     case .finish: break

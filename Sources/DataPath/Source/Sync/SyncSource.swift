@@ -9,12 +9,14 @@ public protocol SyncSource: Sendable {
   /// In the order of the session's disks.
   var disks: [SyncDisk] { get }
 
-  /// See `SyncMachine.Action.prepare`: starts tracking where it does not run (or starts it over), then says what is in
-  /// use. Throws where the disks cannot be read or described at all; a missing tracker is a `voided` reason.
+  /// Starts tracking where it does not run (or starts it over), then says what is in use. `voided` unless tracking was
+  /// established (see `mark`) and is still proven; after a restart only where the disks cannot be tracked at all.
+  /// Throws where the disks cannot be described.
   func prepare(restart: Bool) throws -> SyncMachine.Prepared
 
-  /// Sets pending marks. Quick; called on any thread.
-  func mark(_ extents: [Extent])
+  /// Sets pending marks. `establishes`: from now on the live and the pending map together name everything that is not
+  /// settled, so that a later sync may build on them. Quick; called on any thread.
+  func mark(_ extents: [Extent], establishes: Bool)
   /// Clears pending marks. Quick; called on any thread.
   func settle(_ extents: [Extent])
 

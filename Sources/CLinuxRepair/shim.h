@@ -1,0 +1,3 @@
+#pragma once
+#include <sys/reboot.h>
+#include <sys/xattr.h>

@@ -1,0 +1,113 @@
+import FoundationEssentials
+import ServiceKit
+public import Wire
+
+/// The platform's REST API as the command line uses it, for one tenant.
+public struct PlatformClient: Sendable {
+  private let rest: RESTClient
+  private let tenant: String
+
+  public init(_ settings: ClientSettings) throws {
+    rest = try settings.client()
+    tenant = settings.tenant
+  }
+
+  private func path(_ parts: String...) -> String {
+    (["v1", "tenants", tenant] + parts).map { RESTClient.path($0) }.joined()
+  }
+
+  // MARK: Sources
+
+  public func enrolmentToken() async throws -> MigrationAPI.EnrolmentToken {
+    try await rest.post(path("enrolment-tokens"), [String: String]())
+  }
+
+  public func sources() async throws -> [MigrationAPI.Source] { try await all(path("sources")) }
+
+  /// - Parameter name: an id, or the name of exactly one source.
+  public func source(_ name: String) async throws -> MigrationAPI.Source {
+    try pick(try await sources(), name, kind: "source", list: "godwit source list", id: \.id, name: \.name)
+  }
+
+  // MARK: Migrations
+
+  public func migrations() async throws -> [MigrationAPI.Migration] { try await all(path("migrations")) }
+
+  /// - Parameter name: an id, or the name of exactly one migration.
+  public func migration(_ name: String) async throws -> MigrationAPI.Migration {
+    try pick(
+      try await migrations(), name, kind: "migration", list: "godwit migrate status", id: \.id, name: \.name)
+  }
+
+  public func start(_ wish: MigrationAPI.MigrationWish) async throws -> MigrationAPI.Migration {
+    try await rest.post(path("migrations"), wish)
+  }
+
+  public func sync(_ migration: String, _ wish: MigrationAPI.SyncWish) async throws -> MigrationAPI.Sync {
+    try await rest.post(path("migrations", migration, "syncs"), wish)
+  }
+
+  public func syncs(_ migration: String) async throws -> [MigrationAPI.Sync] {
+    try await all(path("migrations", migration, "syncs"))
+  }
+
+  public func points(_ migration: String) async throws -> [MigrationAPI.Point] {
+    try await all(path("migrations", migration, "points"))
+  }
+
+  public func events(_ migration: String) async throws -> [MigrationAPI.Event] {
+    try await all(path("migrations", migration, "events"))
+  }
+
+  // MARK: Launches
+
+  public func launch(_ migration: String, _ wish: MigrationAPI.LaunchWish) async throws -> MigrationAPI.Launch {
+    try await rest.post(path("migrations", migration, "launches"), wish)
+  }
+
+  public func launches(_ migration: String) async throws -> [MigrationAPI.Launch] {
+    try await all(path("migrations", migration, "launches"))
+  }
+
+  public func launch(id: String) async throws -> MigrationAPI.Launch { try await rest.get(path("launches", id)) }
+
+  /// PNG.
+  public func screenshot(launch id: String) async throws -> [UInt8] {
+    try await rest.bytes(path("launches", id, "screenshot"))
+  }
+
+  public func remove(launch id: String) async throws { try await rest.delete(path("launches", id)) }
+
+  // MARK: Steps
+
+  /// `switch`, `rollback`, `finish`.
+  public func step(_ name: String, _ migration: String, _ wish: MigrationAPI.LaunchWish? = nil) async throws
+    -> MigrationAPI.Migration
+  {
+    try await rest.post(path("migrations", migration, name), wish ?? MigrationAPI.LaunchWish())
+  }
+
+  // MARK: -
+
+  private func all<Item: Codable & Hashable & Sendable>(_ path: String) async throws -> [Item] {
+    var items: [Item] = []
+    var after = ""
+    while true {
+      let page: MigrationAPI.Page<Item> = try await rest.get(path + "?limit=200" + after)
+      items += page.items
+      guard let next = page.next else { return items }
+      after = "&after=" + next
+    }
+  }
+
+  private func pick<Item>(
+    _ items: [Item], _ wanted: String, kind: String, list: String, id: (Item) -> String, name: (Item) -> String
+  ) throws -> Item {
+    if let exact = items.first(where: { id($0) == wanted }) { return exact }
+    let named = items.filter { name($0) == wanted }
+    if named.count == 1 { return named[0] }
+    let found = named.isEmpty ? "There is no \(kind) '\(wanted)'." : "\(named.count) \(kind)s are named '\(wanted)'."
+    throw Problem(
+      code: "not_found", status: 404, detail: found, remedy: "See '\(list)' for what there is, and use the id.")
+  }
+}

@@ -1,0 +1,73 @@
+import Foundation
+public import Logging
+import ServiceKit
+public import ServiceLifecycle
+public import Wire
+
+/// The clouds service: targets, the resource ledger, and the loop that brings providers to what the ledger wants.
+public struct CloudsService: Service {
+  public struct Configuration: Sendable {
+    /// Its own folder (0700): `clouds.sqlite`, `secrets.key`.
+    public var folder: String
+    /// The Unix socket it serves on.
+    public var socket: String
+    /// Who may call: public keys by service name.
+    public var callers: [String: [UInt8]]
+    /// The gateways it hands out; the first one serves.
+    public var gateways: [CloudsAPI.Gateway]
+    /// How providers are made, by kind: `local`, `fake`.
+    public var providers: [String: ProviderFactory]
+    public init(
+      folder: String, socket: String, callers: [String: [UInt8]], gateways: [CloudsAPI.Gateway],
+      providers: [String: ProviderFactory]
+    ) {
+      (self.folder, self.socket, self.callers) = (folder, socket, callers)
+      (self.gateways, self.providers) = (gateways, providers)
+    }
+  }
+
+  /// The name in service tokens.
+  public static let name = "clouds"
+
+  private let configuration: Configuration
+  private let logger: Logger
+  private let pace: Reconciler.Pace
+  private let now: @Sendable () -> Double
+  private let onRunning: @Sendable () async -> Void
+
+  /// - Parameter onRunning: called once it accepts requests.
+  public init(
+    _ configuration: Configuration, logger: Logger, onRunning: @escaping @Sendable () async -> Void = {}
+  ) {
+    self.init(
+      configuration, logger: logger, pace: Reconciler.Pace(), now: { Date().timeIntervalSince1970 },
+      onRunning: onRunning)
+  }
+
+  init(
+    _ configuration: Configuration, logger: Logger, pace: Reconciler.Pace, now: @escaping @Sendable () -> Double,
+    onRunning: @escaping @Sendable () async -> Void
+  ) {
+    (self.configuration, self.logger, self.pace) = (configuration, logger, pace)
+    (self.now, self.onRunning) = (now, onRunning)
+  }
+
+  /// Serves and reconciles until graceful shutdown.
+  /// - Throws: `ConfigurationError` at start.
+  public func run() async throws {
+    try PrivateFile.makeFolder(configuration.folder)
+    let database = try Database.open(configuration.folder + "/clouds.sqlite", migrations: CloudsSchema.migrations)
+    let box = try SecretBox(keyFile: configuration.folder + "/secrets.key")
+    let ledger = Ledger(database: database, now: now)
+    let targets = Targets(database: database, box: box, factories: configuration.providers)
+    let reconciler = Reconciler(ledger: ledger, targets: targets, pace: pace, logger: logger)
+    let routes = CloudsRoutes(
+      ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
+      installation: try await ledger.installation())
+    let verifier = ServiceTokenVerifier(audience: Self.name, keys: configuration.callers)
+    let server = HTTPServer(
+      .unix(path: configuration.socket), logger: logger, onRunning: { [onRunning] _ in await onRunning() },
+      routes: { router in routes.add(to: router, verifier: verifier) })
+    try await ServiceGroup(configuration: .init(services: [reconciler, server], logger: logger)).run()
+  }
+}

@@ -1,0 +1,41 @@
+public import ServiceKit
+public import Wire
+public import Workflows
+
+/// What the migration service needs to know at start.
+public struct MigrationConfiguration: Sendable {
+  /// Path of its own SQLite file.
+  public var database: String
+  /// Signs grants, agents' access tokens and the tokens shown to the clouds service. Gateways and the clouds service
+  /// are given the public half.
+  public var key: AgentKey
+  /// Where it listens; more than one address is fine (a Unix socket for the other services, TLS for agents).
+  public var bindings: [HTTPServer.Binding]
+  /// Public keys (32 bytes) of the services that may call the tenants' routes, by name.
+  public var callers: [String: [UInt8]]
+  public var clouds: RESTClient.Endpoint
+  /// `https://HOST:PORT` as agents reach this service; key proofs are checked against it.
+  public var publicURL: String
+  /// PEM of the CA that agents are to trust; part of the line to paste.
+  public var certificateAuthority: String
+  /// The static agent for `linux-x86_64`; nil where there is none.
+  public var agentBinary: String?
+  /// Seconds between two looks for due work.
+  public var pollInterval: Double
+  /// Seconds between two looks at something that becomes ready (a volume, a machine).
+  public var settleInterval: Double
+  public var clock: WorkflowClock
+  public var faults: FaultPoints
+
+  public init(
+    database: String, key: AgentKey, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
+    clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, agentBinary: String? = nil,
+    pollInterval: Double = 0.5, settleInterval: Double = 1, clock: WorkflowClock = .system,
+    faults: FaultPoints = .none
+  ) {
+    (self.database, self.key, self.bindings, self.callers) = (database, key, bindings, callers)
+    (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
+    (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)
+    (self.clock, self.faults) = (clock, faults)
+  }
+}

@@ -1,0 +1,45 @@
+public import Hummingbird
+public import Logging
+public import ServiceKit
+public import ServiceLifecycle
+import Wire
+import WorkflowSQLite
+import Workflows
+
+/// The migration service: sources and migrations, and the workflows that orchestrate them. Its API listens where the
+/// configuration says; it ends by graceful shutdown.
+public struct MigrationService: Service {
+  private let orchestrator: Orchestrator
+
+  /// Opens the database.
+  /// - Throws: `ConfigurationError`.
+  public init(configuration: MigrationConfiguration, logger: Logger) throws {
+    let database = try MigrationDatabase(path: configuration.database)
+    orchestrator = Orchestrator(
+      configuration: configuration, database: database, store: try SQLiteWorkflowStore(database.pool), logger: logger)
+  }
+
+  /// Adds the routes to a server of the caller's, behind its own middleware.
+  @Sendable public func addRoutes(to router: Router<ServiceContext>) {
+    AgentRoutes(orchestrator: orchestrator).add(to: router)
+    let verifier = ServiceTokenVerifier(audience: "migration", keys: orchestrator.configuration.callers)
+    let tenant = router.group("v1/tenants/{tenant}").add(middleware: ServiceTokenMiddleware(verifier))
+    TenantRoutes(orchestrator: orchestrator).add(to: tenant)
+    MigrationRoutes(orchestrator: orchestrator).add(to: tenant)
+  }
+
+  public func run() async throws {
+    let configuration = orchestrator.configuration
+    let worker = WorkflowWorker(
+      store: orchestrator.store, catalog: orchestrator.catalog,
+      configuration: .init(owner: Identifier.make("worker"), pollInterval: configuration.pollInterval),
+      clock: configuration.clock, faults: configuration.faults, logger: orchestrator.logger)
+    let servers = configuration.bindings.map { HTTPServer($0, logger: orchestrator.logger, routes: addRoutes) }
+    let group = ServiceGroup(
+      configuration: .init(
+        services: servers.map { .init(service: $0) } + [
+          .init(service: Scheduler(orchestrator: orchestrator)), .init(service: worker)
+        ], logger: orchestrator.logger))
+    try await group.run()
+  }
+}

@@ -1,0 +1,15 @@
+/// Opaque 128-bit names that fit `[a-z0-9-]`.
+enum Identifier {
+  static func make(_ prefix: String) -> String {
+    let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+    var generator = SystemRandomNumberGenerator()
+    let letters = (0..<26).map { _ in alphabet[Int.random(in: 0..<32, using: &generator)] }
+    return prefix + "-" + String(decoding: letters, as: UTF8.self)
+  }
+
+  /// Whether a text from outside can be an id at all.
+  static func isValid(_ text: String) -> Bool {
+    (1...63).contains(text.utf8.count)
+      && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x7A).contains($0) || $0 == 0x2D }
+  }
+}

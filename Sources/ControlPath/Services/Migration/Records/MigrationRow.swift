@@ -1,0 +1,94 @@
+import GRDB
+import Wire
+
+struct MigrationRow: TenantRow {
+  static let databaseTableName = "migration"
+  var id: String
+  var tenant: String
+  var name: String
+  var source: String
+  var target: String
+  var state: MigrationAPI.State
+  var paused: Bool
+  var problem: Problem?
+  var schedule: Int?
+  var retention: Int
+  var limits: SyncCommand.Limits
+  var disks: [MigrationAPI.Migration.Disk]
+  var createdAt: Int
+  var lastPointAt: Int?
+  var nextSyncAt: Int?
+  /// What the next sync must be, whatever is due: `compare` after a rollback.
+  var nextMode: SyncCommand.Mode?
+  /// Failed syncs since the last point.
+  var failures: Int
+  /// The workflow that has the migration to itself: a switch, a rollback, a finish, a removal.
+  var activity: String?
+  /// When the gateway sealed a final sync: from then on the source must stay off until a rollback.
+  var sealedFinalAt: Int?
+  var switchedAt: Int?
+  var switchLaunch: String?
+  var rollbackStatement: String?
+  /// A rollback waits for the source to call home.
+  var awaitingSourceSince: Int?
+
+  func view(activeSync: String?) -> MigrationAPI.Migration {
+    MigrationAPI.Migration(
+      id: id, name: name, source: source, target: target, state: state, paused: paused, problem: problem,
+      schedule: schedule, retention: retention, limits: limits, disks: disks, createdAt: createdAt,
+      lastPointAt: lastPointAt, nextSyncAt: nextSyncAt, activeSync: activeSync, switchedAt: switchedAt,
+      switchLaunch: switchLaunch, rollbackStatement: rollbackStatement)
+  }
+
+  /// The state between activities.
+  var restingState: MigrationAPI.State {
+    if state == .done { return .done }
+    if problem != nil { return .attention }
+    if switchedAt != nil { return .switching }
+    return lastPointAt == nil ? (state == .connecting ? .connecting : .copying) : .insync
+  }
+}
+
+struct SyncRow: TenantRow {
+  static let databaseTableName = "sync"
+  var id: String
+  var tenant: String
+  var migration: String
+  var mode: SyncCommand.Mode
+  var final: Bool
+  var state: MigrationAPI.Sync.State
+  var progress: SyncProgress?
+  var problem: Problem?
+  var createdAt: Int
+  var endedAt: Int?
+
+  /// The command to the agent has a name of its own, so that a step that runs twice gives it once.
+  var command: String { "cmd-" + id }
+  var point: String { "pnt-" + id }
+
+  var view: MigrationAPI.Sync {
+    MigrationAPI.Sync(
+      id: id, migration: migration, mode: mode, final: final, state: state, progress: progress, problem: problem,
+      createdAt: createdAt, endedAt: endedAt)
+  }
+}
+
+struct PointRow: TenantRow {
+  static let databaseTableName = "point"
+  var id: String
+  var tenant: String
+  var migration: String
+  var sync: String
+  var final: Bool
+  var snapshots: [String]
+  var receipt: SealReceipt
+  var createdAt: Int
+  /// Its snapshots are being deleted; nothing may be launched from it any more.
+  var removing: Bool
+
+  var view: MigrationAPI.Point {
+    MigrationAPI.Point(
+      id: id, migration: migration, sync: sync, final: final, snapshots: snapshots, receipt: receipt,
+      createdAt: createdAt)
+  }
+}

@@ -1,0 +1,68 @@
+import AsyncHTTPClient
+import HTTPTypes
+public import Hummingbird
+import Logging
+import NIOCore
+import NIOHTTP1
+import Wire
+
+/// Hands requests on to another service over its Unix socket, bodies streamed in both directions.
+public struct Forwarder: Sendable {
+  private let name: String
+  private let base: String
+  private let timeout: TimeAmount
+
+  /// - Parameters:
+  ///   - name: of the service, for errors.
+  ///   - timeoutSeconds: for one request; longer than the longest long poll.
+  public init(name: String, socket: String, timeoutSeconds: Int64 = 180) {
+    (self.name, timeout) = (name, .seconds(timeoutSeconds))
+    base = RESTClient.base(socket: socket)
+  }
+
+  /// The service's answer to `request`.
+  /// - Parameter authorization: replaces the request's own `Authorization`; nil leaves it.
+  public func forward(_ request: Request, _ context: ServiceContext, authorization: String? = nil) async throws
+    -> Response
+  {
+    var outgoing = HTTPClientRequest(url: base + request.uri.string)
+    outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
+    for field in request.headers where !Self.dropped.contains(field.name.canonicalName) {
+      outgoing.headers.add(name: field.name.rawName, value: field.value)
+    }
+    if let authorization { outgoing.headers.replaceOrAdd(name: "Authorization", value: authorization) }
+    outgoing.headers.replaceOrAdd(name: "X-Forwarded-Proto", value: "https")
+    if let host = request.head.authority { outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: host) }
+    if let length = request.headers[.contentLength].flatMap(Int64.init) {
+      if length > 0 { outgoing.body = .stream(request.body, length: .known(length)) }
+    } else if request.headers[.transferEncoding] != nil {
+      outgoing.body = .stream(request.body, length: .unknown)
+    }
+    let answer: HTTPClientResponse
+    do { answer = try await RESTClient.http.execute(outgoing, timeout: timeout) } catch {
+      if Task.isCancelled { throw CancellationError() }
+      context.logger.warning("service does not answer", metadata: ["service": "\(name)", "error": "\(error)"])
+      throw Problem(
+        code: "unreachable", status: 503, detail: "The service '\(name)' does not answer.",
+        remedy: "Try again in a moment; see the platform's log if it lasts.")
+    }
+    return Self.response(answer)
+  }
+
+  private static func response(_ answer: HTTPClientResponse) -> Response {
+    var headers = HTTPFields()
+    for header in answer.headers where !dropped.contains(header.name.lowercased()) {
+      if let name = HTTPField.Name(header.name) { headers.append(.init(name: name, value: header.value)) }
+    }
+    let status = HTTPResponse.Status(code: Int(answer.status.code))
+    if status == .noContent || status == .notModified { return Response(status: status, headers: headers) }
+    if let length = answer.headers.first(name: "content-length") { headers[.contentLength] = length }
+    return Response(status: status, headers: headers, body: .init(asyncSequence: answer.body))
+  }
+
+  /// What belongs to one connection, or is set anew here.
+  private static let dropped: Set<String> = [
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
+    "upgrade", "host", "content-length", "date", "expect", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for"
+  ]
+}

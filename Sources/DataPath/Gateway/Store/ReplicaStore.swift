@@ -1,0 +1,91 @@
+import Crypto
+import FoundationEssentials
+import Replication
+import Wire
+
+/// The folder of one replica: its record, the manifest of the session, the receipts of the sealed ones.
+///
+/// Every change is one durable step: the record is replaced last and decides. Calls block; one thread at a time.
+final class ReplicaStore {
+  private(set) var record: ReplicaRecord
+  private(set) var log: ManifestLog
+  private let folder: DurableFolder
+  private let migrations: DurableFolder
+  private let tenant: String
+
+  /// - Parameters:
+  ///   - folder: this replica's.
+  ///   - migrations: where the last sealed chain of each migration is kept, for all replicas.
+  init(folder: DurableFolder, migrations: DurableFolder, tenant: String, migration: String) throws {
+    (self.folder, self.migrations, self.tenant) = (folder, migrations, tenant)
+    let stored = try folder.read("record.json").map {
+      try JSONDecoder().decode(ReplicaRecord.self, from: Data($0))
+    }
+    record = stored ?? ReplicaRecord(migration: migration)
+    let chain = ManifestChain(session: record.session ?? "", previous: record.previous)
+    log = try ManifestLog(path: folder.file(record.manifest), chain: chain)
+    // A crash may have come between the record and the chain of its migration.
+    if record.sealed { try rememberChain() }
+  }
+
+  var stored: ReplicaMachine.Stored { record.stored(parts: log.count) }
+
+  /// An opening: session, epoch and retired sessions, and a new manifest where the old one is dropped.
+  func storeOpening(_ stored: ReplicaMachine.Stored, migration: String, dropManifest: Bool) throws {
+    var next = record
+    (next.session, next.epoch, next.sealed) = (stored.session, stored.epoch.rawValue, stored.sealed)
+    (next.retired, next.migration) = (stored.retired, migration)
+    guard dropManifest else {
+      try log.keep(parts: stored.parts)
+      return try replace(next)
+    }
+    next.manifest = "manifest-\(stored.epoch.rawValue)"
+    next.previous = try migrations.read(Self.name(tenant, migration)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let old = record.manifest
+    if next.manifest != old { folder.remove(next.manifest) }
+    let chain = ManifestChain(session: next.session ?? "", previous: next.previous)
+    let fresh = try ManifestLog(path: folder.file(next.manifest), chain: chain)
+    try replace(next)
+    log = fresh
+    if next.manifest != old { folder.remove(old) }
+  }
+
+  func storePart(_ part: [UInt8]) throws { try log.append(part) }
+
+  /// The seal: receipt first, then the record, which makes it count.
+  func storeSeal(_ receipt: SealReceipt) throws {
+    try folder.folder("receipts").replace(Self.name(receipt.session), with: Array(JSONEncoder().encode(receipt)))
+    var next = record
+    next.sealed = true
+    try replace(next)
+    try rememberChain()
+  }
+
+  /// The receipt of a sealed session.
+  func receipt(of session: String) throws -> SealReceipt? {
+    guard let bytes = try folder.folder("receipts").read(Self.name(session)) else { return nil }
+    return try JSONDecoder().decode(SealReceipt.self, from: Data(bytes))
+  }
+
+  private func replace(_ next: ReplicaRecord) throws {
+    try folder.replace("record.json", with: Array(JSONEncoder().encode(next)))
+    record = next
+  }
+
+  private func rememberChain() throws {
+    let name = Self.name(tenant, record.migration)
+    // A later seal of the migration, over other disks, is not taken back.
+    let remembered = try migrations.read(name).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    if remembered == record.previous { try migrations.replace(name, with: Array(log.chain.hex.utf8)) }
+  }
+
+  /// A file name for an identifier of a peer, which never becomes part of a path itself.
+  static func name(_ identifiers: String...) -> String {
+    var hash = SHA256()
+    for identifier in identifiers {
+      hash.update(data: Array(identifier.utf8))
+      hash.update(data: [0])
+    }
+    return Hex.encode(Array(hash.finalize()))
+  }
+}

@@ -1,0 +1,16 @@
+/// Where the agent lives on a source. The repair of a clone removes all of it.
+public struct AgentPlaces: Sendable {
+  public var program = "/usr/local/sbin/godwit-agent"
+  public var state = "/var/lib/godwit-agent"
+  public var unit = "/etc/systemd/system/godwit-agent.service"
+  public var configuration = "/etc/godwit-agent"
+  /// Survives the agent, not the machine, and is never on a filesystem that freezes.
+  public var volatile = "/run/godwit-agent"
+
+  public init() {}
+
+  var identity: String { state + "/identity.json" }
+  /// Names the session whose final seal was requested: from then on nothing thaws any more.
+  public var committed: String { volatile + "/final-seal" }
+  public var hooks: String { configuration + "/hooks.d" }
+}

@@ -1,0 +1,173 @@
+import Blocks
+import CLinuxBlock
+import Glibc
+public import Replication
+import Synchronization
+import Volumes
+
+/// The disks of this machine, tracked by the kernel and held still by freezing their filesystems.
+///
+/// Lives as long as the agent serves one migration: what is pending for its replica is in the tracker's maps, so a
+/// restarted agent compares.
+public final class LinuxSource: SyncSource {
+  public let disks: [SyncDisk]
+  private let names: [String]
+  private let places: AgentPlaces
+  private let session: Mutex<String> = Mutex("")
+  private let state: Mutex<State>
+
+  private struct State {
+    var tracker: (any ChangeTracker)?
+    /// Why there is no tracker.
+    var unavailable: String?
+    /// Whether the maps name everything that is not settled.
+    var isEstablished = false
+    var still: FreezeGuard?
+    var consistency: [String: String] = [:]
+    /// Taken to see whether anything was written during an instant, and not handed out yet.
+    var extra: [Extent] = []
+  }
+
+  private static let instantLimit = Duration.seconds(3)
+  private static let finalLimit = Duration.seconds(300)
+
+  /// Opens the disks and starts to track them.
+  /// - Parameter names: kernel names of whole disks: `sda`.
+  /// - Throws: `BlockError` where a disk cannot be opened.
+  public init(disks names: [String], places: AgentPlaces) throws {
+    (self.names, self.places) = (names, places)
+    var first = State()
+    Self.track(names, &first)
+    let blocks = first.tracker?.disks.map(\.blockSize) ?? names.map { _ in Extent.granule }
+    disks = try zip(names, blocks).map { name, block in
+      SyncDisk(name: name, reader: try BlockDevice(path: "/dev/\(name)", readOnly: true), block: block)
+    }
+    state = Mutex(first)
+  }
+
+  /// Ends tracking.
+  public func stop() { state.withLock { $0.tracker?.stop() } }
+
+  /// Says which session the next seal is for.
+  func begin(session new: String) { session.withLock { $0 = new } }
+
+  private static func track(_ names: [String], _ state: inout State) {
+    state.tracker?.stop()
+    (state.isEstablished, state.extra) = (false, [])
+    do {
+      (state.tracker, state.unavailable) = (try BPFTracker(disks: names), nil)
+    } catch { (state.tracker, state.unavailable) = (nil, "\(error)") }
+  }
+
+  public func prepare(restart: Bool) throws -> SyncMachine.Prepared {
+    let (voided, pending) = state.withLock { state -> (String?, [Extent]) in
+      if restart || state.tracker == nil { Self.track(names, &state) }
+      guard let tracker = state.tracker else { return (state.unavailable ?? "the disks cannot be tracked", []) }
+      if restart { return (nil, []) }
+      guard state.isEstablished else { return ("tracking has only just begun", []) }
+      if let reason = tracker.verify(.live) { return (reason.description, []) }
+      return (nil, Self.extents(tracker.pending()))
+    }
+    return .init(voided: voided, pending: pending, used: try used())
+  }
+
+  private func used() throws -> [[Range<UInt64>]] {
+    disks.map { [0..<$0.reader.size] }
+  }
+
+  private static func extents(_ dirty: [DirtyDisk]) -> [Extent] {
+    dirty.enumerated().flatMap { index, disk in
+      disk.ranges().map { Extent(disk: UInt16(index), range: $0) }
+    }
+  }
+
+  public func mark(_ extents: [Extent], establishes: Bool) {
+    state.withLock { state in
+      for extent in extents { state.tracker?.mark(extent.range, ofDisk: Int(extent.disk)) }
+      if establishes, state.tracker != nil { state.isEstablished = true }
+    }
+  }
+
+  public func settle(_ extents: [Extent]) {
+    state.withLock { state in
+      for extent in extents { state.tracker?.settle(extent.range, ofDisk: Int(extent.disk)) }
+    }
+  }
+
+  public func take(syncFirst: Bool) -> SyncTake {
+    if syncFirst { writeBack() }
+    return state.withLock { state in
+      guard let tracker = state.tracker else {
+        return .lost(reason: state.unavailable ?? "the disks cannot be tracked")
+      }
+      switch tracker.take() {
+      case .unknown(let reason):
+        state.isEstablished = false
+        return .lost(reason: reason.description)
+      case .dirty(let dirty):
+        defer { state.extra = [] }
+        return .taken(state.extra + Self.extents(dirty.disks))
+      }
+    }
+  }
+
+  /// Makes the freeze short: what is dirty now need not be written during it.
+  private func writeBack() {
+    for filesystem in MountedFilesystem.on(disks: names) {
+      guard let folder = try? OwnedDescriptor(opening: filesystem.mountPoint, flags: O_RDONLY | O_DIRECTORY) else {
+        continue
+      }
+      _ = lb_syncfs(folder.rawValue)
+    }
+  }
+
+  public func freeze(hold: Bool) throws {
+    let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: hold ? Self.finalLimit : Self.instantLimit)
+    let frozen = try still.freeze()
+    let reason = state.withLock { state in
+      state.still = still
+      state.consistency = [:]
+      for filesystem in still.filesystems { state.consistency[filesystem.device] = ConsistencyLevel.crash.rawValue }
+      for one in frozen { state.consistency[one.filesystem.device] = ConsistencyLevel.filesystem.rawValue }
+      // Every write before the freeze must have been seen; without a filesystem there is no quiet moment to ask in.
+      return frozen.isEmpty ? state.tracker?.verify(.live) : state.tracker?.verify(.quiescent)
+    }
+    if let reason {
+      still.thaw()
+      state.withLock { $0.isEstablished = false }
+      throw SyncFailure(code: "freeze_failed", message: reason.description)
+    }
+  }
+
+  public func thaw() -> Bool {
+    state.withLock { state in
+      guard let still = state.still.take() else { return false }
+      if still.filesystems.isEmpty { return wasQuiet(&state) }
+      return still.thaw()
+    }
+  }
+
+  /// Where nothing could be frozen, an instant is one in which nothing was written.
+  private func wasQuiet(_ state: inout State) -> Bool {
+    guard case .dirty(let dirty) = state.tracker?.take() else { return false }
+    state.extra += Self.extents(dirty.disks)
+    return dirty.isEmpty
+  }
+
+  public func commit() -> Bool {
+    let session = session.withLock { $0 }
+    guard (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil else { return false }
+    return state.withLock { state in
+      guard let still = state.still else { return hasCommitted(session: session) }
+      return still.filesystems.isEmpty || still.hold()
+    }
+  }
+
+  func hasCommitted(session: String) -> Bool {
+    (try? PrivateFile.read(places.committed)).flatMap { $0 } == Array(session.utf8)
+  }
+
+  public var consistency: [String: String] { state.withLock { $0.consistency } }
+
+  public func powerOff() { _ = lb_power_off() }
+}

@@ -1,0 +1,38 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import ServiceKit
+import Wire
+
+/// What is public: agents and clients come here. The routes of tenants want the admin token, which becomes a service
+/// token of that tenant; the rest, the agents' routes, is the migration service's to judge.
+struct Front: Sendable {
+  let token: AdminToken
+  let issuer: ServiceTokenIssuer
+  let clouds: Forwarder
+  let migration: Forwarder
+
+  /// The clouds service's collections; every other one is the migration service's.
+  private static let cloudsCollections: Set<String> = [
+    "targets", "volumes", "snapshots", "machines", "ledger", "leaks", "owners", "gateways"
+  ]
+
+  func add(to router: Router<ServiceContext>) {
+    let methods: [HTTPRequest.Method] = [.get, .put, .post, .patch, .delete]
+    let tenants = router.group("v1/tenants/:tenant/:collection").add(middleware: AdminTokenMiddleware(token))
+    for method in methods {
+      tenants.on("", method: method, use: tenantRoute)
+      tenants.on("**", method: method, use: tenantRoute)
+      router.on("**", method: method) { request, context in try await migration.forward(request, context) }
+    }
+  }
+
+  private func tenantRoute(_ request: Request, _ context: ServiceContext) async throws -> Response {
+    guard let tenant = context.parameters.get("tenant"), let collection = context.parameters.get("collection") else {
+      throw Problem.notFound("page")
+    }
+    let isClouds = Self.cloudsCollections.contains(collection)
+    let token = try issuer.token(for: isClouds ? "clouds" : "migration", tenant: tenant)
+    return try await (isClouds ? clouds : migration).forward(request, context, authorization: "Bearer " + token)
+  }
+}

@@ -1,0 +1,139 @@
+import Clouds
+import Foundation
+import Logging
+import Providers
+import ServiceKit
+import ServiceLifecycle
+import Wire
+
+/// What `godwit up` starts, with every address decided: checked before anything is started.
+struct Plan: Sendable {
+  let folder: String
+  let adminToken: AdminToken
+  let caFile: String
+  /// `https://HOST:PORT` as clients on this machine and as sources reach the platform; and the gateway as sources do.
+  let localURL: String
+  let publicURL: String
+  let gatewayURL: String
+
+  private let installation: Installation
+  private let (host, port): (String, Int)
+  private let (gatewayHost, gatewayPort): (String, Int)
+  private let names: [String]
+  private let appliance: String?
+  private let agent: String?
+  private let (withGateway, withHypervisor): (Bool, Bool)
+
+  init(_ command: UpCommand, _ installation: Installation) throws {
+    let front = try ListenAddress.parse(command.listen)
+    let gateway = try ListenAddress.parse(command.gatewayListen)
+    (host, gatewayHost) = (front.host, gateway.host)
+    port = try installation.port("front", asked: front.port, host: front.host)
+    gatewayPort = try installation.port("gateway", asked: gateway.port, host: gateway.host)
+    let advertised = (command.advertise ?? front.host).split(separator: ",").map { $0.filter { $0 != " " } }
+    guard let name = advertised.first else {
+      throw ConfigurationError("--advertise names no host.", remedy: "Give a name or address that sources reach.")
+    }
+    var names: [String] = []
+    for candidate in advertised + [front.host, gateway.host, "127.0.0.1", "localhost"] where !names.contains(candidate)
+    {
+      names.append(candidate)
+    }
+    self.names = names
+    localURL = Self.url(["0.0.0.0", "::"].contains(front.host) ? "127.0.0.1" : front.host, port)
+    (publicURL, gatewayURL) = (Self.url(name, port), Self.url(name, gatewayPort))
+    (self.installation, folder) = (installation, installation.folder)
+    (adminToken, caFile) = (installation.adminToken, installation.caFile)
+    appliance = try command.appliance.map(Self.existing)
+    agent = try command.agent.map(Self.existing)
+    (withGateway, withHypervisor) = (!command.withoutGateway, !command.withoutHypervisor)
+    if let appliance {
+      for file in ["vmlinuz", "initramfs"] { _ = try Self.existing("\(appliance)/\(file)") }
+    }
+  }
+
+  private static func url(_ host: String, _ port: Int) -> String {
+    host.contains(":") ? "https://[\(host)]:\(port)" : "https://\(host):\(port)"
+  }
+
+  private static func existing(_ path: String) throws -> String {
+    let path = URL(fileURLWithPath: path).standardizedFileURL.path
+    guard FileManager.default.isReadableFile(atPath: path) else {
+      throw ConfigurationError("There is no \(path).", remedy: "Give the path of something that is there.")
+    }
+    return path
+  }
+
+  // MARK: Programs beside this one
+
+  func companions() throws -> [Companion] {
+    var companions: [Companion] = []
+    if withHypervisor {
+      var arguments = [
+        "--state", folder + "/hypervisor", "--listen", "unix:" + hypervisorSocket, "--token-file",
+        folder + "/keys/hypervisor.token"
+      ]
+      if let appliance {
+        arguments += ["--appliance-kernel", appliance + "/vmlinuz", "--appliance-initramfs", appliance + "/initramfs"]
+      }
+      companions.append(Companion(name: "godwit-hypervisor", arguments: arguments, folder: folder))
+    }
+    if withGateway {
+      let identity = try installation.authority.server("gateway", hosts: names)
+      companions.append(
+        Companion(
+          name: "godwit-gateway",
+          arguments: [
+            "--state", folder + "/gateway", "--listen", "\(gatewayHost):\(gatewayPort)", "--certificate",
+            identity.certificateFile, "--private-key", identity.keyFile, "--signing-key", folder + "/keys/gateway.key",
+            "--issuer", Base64URL.encode(installation.migrationKey.publicKey)
+          ], folder: folder))
+    }
+    return companions
+  }
+
+  private var hypervisorSocket: String { installation.socket("hypervisor") }
+
+  // MARK: Services
+
+  func clouds(_ ready: Readiness) -> CloudsService {
+    let gateway = CloudsAPI.Gateway(
+      url: gatewayURL, ca: installation.authority.certificatePEM,
+      key: Base64URL.encode(installation.gatewayKey.publicKey))
+    return CloudsService(
+      .init(
+        folder: folder + "/clouds", socket: installation.socket("clouds"),
+        callers: ["migration": installation.migrationKey.publicKey, "front": installation.frontKey.publicKey],
+        gateways: withGateway ? [gateway] : [], providers: ProviderKinds.all),
+      logger: Logger(label: "clouds"), onRunning: { ready.mark("clouds") })
+  }
+
+  func migration(_ ready: Readiness) throws -> [any Service] {
+    ready.mark("migration")
+    return []
+  }
+
+  func front(_ ready: Readiness) throws -> HTTPServer {
+    let front = Front(
+      token: adminToken, issuer: ServiceTokenIssuer(name: "front", key: installation.frontKey),
+      clouds: Forwarder(name: "clouds", socket: installation.socket("clouds")),
+      migration: Forwarder(name: "migration", socket: installation.socket("migration")))
+    let identity = try installation.authority.server("front", hosts: names)
+    return HTTPServer(
+      .tcp(host: host, port: port, tls: try identity.tlsConfiguration()), logger: Logger(label: "front"),
+      onRunning: { _ in ready.mark("front") }, routes: { front.add(to: $0) })
+  }
+
+  /// The tenant `default` gets the local cloud as its target `local`.
+  func addLocalTarget() async throws {
+    guard withHypervisor else { return }
+    let issuer = ServiceTokenIssuer(name: "front", key: installation.frontKey)
+    let client = try RESTClient(name: "clouds", endpoint: .unix(path: installation.socket("clouds"))) {
+      "Bearer " + (try issuer.token(for: "clouds", tenant: "default"))
+    }
+    let wish = CloudsAPI.TargetWish(
+      provider: "local", endpoint: "unix:" + hypervisorSocket, secret: installation.hypervisorToken.text)
+    _ = try await client.put(
+      RESTClient.path("v1", "tenants", "default", "targets", "local"), wish, as: CloudsAPI.Target.self)
+  }
+}

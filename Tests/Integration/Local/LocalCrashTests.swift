@@ -1,0 +1,104 @@
+import Foundation
+import Providers
+import Testing
+
+@testable import Hypervisor
+
+@Suite(.serialized, .timeLimit(.minutes(10))) struct LocalCrashTests {
+  func id(_ name: String) -> ResourceID { ResourceID(rawValue: name) }
+
+  @Test func `exports go on without the daemon, and the next daemon takes them over`() async throws {
+    try await HypervisorUnderTest.with { hypervisor in
+      let storage = try hypervisor.provider.storage
+      _ = try await storage.createVolume(id("v"), size: 64 << 20, from: nil, tags: [:])
+      let place = try await storage.attachVolume(id("v"))
+      let before = hypervisor.processes()
+      #expect(before.count == 1)
+      hypervisor.kill()
+      try await NBDTool.fill(place, 0, 1 << 20, with: 1)
+      try await hypervisor.start()
+      #expect(hypervisor.processes() == before)
+      _ = try await storage.createSnapshot(id("s"), of: id("v"), tags: [:])
+      try await NBDTool.fill(place, 0, 1 << 20, with: 2)
+      #expect(try await storage.attachVolume(id("v")) == place)
+      _ = try await storage.createVolume(id("c"), size: 64 << 20, from: id("s"), tags: [:])
+      try await NBDTool.expect(try await storage.attachVolume(id("c")), 0, 1 << 20, is: 1)
+      try await storage.detachVolume(id("v"))
+      #expect(before.allSatisfy { !$0.isAlive })
+    }
+  }
+
+  @Test func `an export whose storage daemon died comes back at the same place with what was flushed`() async throws {
+    try await HypervisorUnderTest.with { hypervisor in
+      let storage = try hypervisor.provider.storage
+      _ = try await storage.createVolume(id("v"), size: 64 << 20, from: nil, tags: [:])
+      let place = try await storage.attachVolume(id("v"))
+      try await NBDTool.fill(place, 0, 1 << 20, with: 1)
+      _ = try await storage.createSnapshot(id("s"), of: id("v"), tags: [:])
+      try await NBDTool.fill(place, 0, 1 << 20, with: 2)
+      let dead = try #require(hypervisor.processes().first)
+      dead.kill()
+      try await HypervisorUnderTest.until("another storage daemon") { hypervisor.processes().contains { $0 != dead } }
+      #expect(try await storage.attachVolume(id("v")) == place)
+      try await NBDTool.expect(place, 0, 1 << 20, is: 2)
+      hypervisor.kill()
+      hypervisor.processes().forEach { $0.kill() }
+      try await hypervisor.start()
+      try await NBDTool.expect(place, 0, 1 << 20, is: 2)
+    }
+  }
+
+  /// Every call is repeated until it succeeds, as a workflow would; the daemon is killed under it at any moment.
+  @Test func `kill -9 at any moment loses nothing and leaves nothing`() async throws {
+    try await HypervisorUnderTest.with { hypervisor in
+      var kills = 0
+      for round in 1...12 {
+        let storage = try hypervisor.provider.storage
+        let (volume, point, clone) = (id("v\(round)"), id("s\(round)"), id("c\(round)"))
+        kills += try await killing(hypervisor, within: 60) {
+          _ = try await storage.createVolume(volume, size: 16 << 20, from: nil, tags: [:])
+        }
+        kills += try await killing(hypervisor, within: 60) { _ = try await storage.attachVolume(volume) }
+        let place = try await storage.attachVolume(volume)
+        try await NBDTool.fill(place, 0, 1 << 20, with: 1)
+        kills += try await killing(hypervisor, within: 80) {
+          _ = try await storage.createSnapshot(point, of: volume, tags: [:])
+        }
+        try await NBDTool.fill(place, 0, 1 << 20, with: 2)
+        kills += try await killing(hypervisor, within: 60) {
+          _ = try await storage.createVolume(clone, size: 16 << 20, from: point, tags: [:])
+        }
+        try await NBDTool.expect(try await storage.attachVolume(clone), 0, 1 << 20, is: 1)
+        try await NBDTool.expect(place, 0, 1 << 20, is: 2)
+        kills += try await killing(hypervisor, within: 30) { try await storage.detachVolume(clone) }
+        kills += try await killing(hypervisor, within: 20) { try await storage.deleteVolume(clone) }
+        kills += try await killing(hypervisor, within: 20) { try await storage.deleteSnapshot(point) }
+        try await NBDTool.expect(place, 0, 1 << 20, is: 2)
+        kills += try await killing(hypervisor, within: 30) { try await storage.detachVolume(volume) }
+        kills += try await killing(hypervisor, within: 20) { try await storage.deleteVolume(volume) }
+        #expect(hypervisor.leftovers() == [], "round \(round)")
+      }
+      #expect(kills > 20, "the daemon was hardly ever killed in the middle of a call")
+    }
+  }
+
+  /// Kills the daemon within so many milliseconds while the call runs, starts it again, and repeats the call until it
+  /// succeeds. Answers how often the kill came before the call's answer.
+  private func killing(
+    _ hypervisor: HypervisorUnderTest, within milliseconds: Int, _ call: @escaping @Sendable () async throws -> Void
+  ) async throws -> Int {
+    let delay = Duration.microseconds(Int.random(in: 0...milliseconds * 1000))
+    async let ended: Bool = {
+      do {
+        try await call()
+        return true
+      } catch { return false }
+    }()
+    try await Task.sleep(for: delay)
+    hypervisor.kill()
+    let answered = await ended
+    try await hypervisor.start()
+    try await call()
+    return answered ? 0 : 1
+  }
+}
