@@ -186,7 +186,8 @@ let package = Package(
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", crypto, nioCore, subprocess
+        "Machines", "CLinuxBlock", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient,
+        logging, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])
   ],

@@ -126,13 +126,12 @@ extension Replica {
   private func receipt(for job: SealJob, _ result: ReadBack.Outcome) throws -> SealReceipt {
     let elapsed = ContinuousClock.now - job.started
     let seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
-    var receipt = SealReceipt(
+    let receipt = SealReceipt(
       session: job.session, migration: state.withLock { $0.migration }, chain: job.request.chain,
       agentSignature: job.request.signature, consistency: job.request.consistency,
       disks: try disks.map { try Self.describe($0) }, sealedAt: now(), readBackLeaves: result.leaves,
       readBackSeconds: (seconds * 1000).rounded() / 1000, gatewayKey: "", gatewaySignature: "")
-    try receipt.sign(with: key)
-    return receipt
+    return try receipt.signed(by: key)
   }
 
   /// The root over all leaves of a disk, and how many there are of each kind.

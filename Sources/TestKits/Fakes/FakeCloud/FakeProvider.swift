@@ -41,7 +41,8 @@ public struct FakeProvider: Storage, Compute {
   }
 
   public func createSnapshot(_ id: ResourceID, of volume: ResourceID, tags: Tags) async throws -> Snapshot {
-    try await ask { try await client.put("/snapshots/\(id)", FakeSnapshotBody(volume: volume, tags: tags)) }
+    try FakeCloud.check(id)
+    return try await ask { try await client.put("/snapshots/\(id)", FakeSnapshotBody(volume: volume, tags: tags)) }
   }
   public func snapshot(_ id: ResourceID) async throws -> Snapshot? {
     try await ask { try await client.find("/snapshots/\(id)") }
@@ -55,7 +56,8 @@ public struct FakeProvider: Storage, Compute {
   }
 
   public func createMachine(_ id: ResourceID, _ wish: MachineWish, tags: Tags) async throws -> Machine {
-    try await ask { try await client.put("/machines/\(id)", FakeMachineBody(wish: wish, tags: tags)) }
+    try FakeCloud.check(id)
+    return try await ask { try await client.put("/machines/\(id)", FakeMachineBody(wish: wish, tags: tags)) }
   }
   public func machine(_ id: ResourceID) async throws -> Machine? {
     try await ask { try await client.find("/machines/\(id)") }

@@ -1,0 +1,140 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import NIOHTTP1
+import ServiceKit
+import Testing
+import Wire
+
+@Suite(.timeLimit(.minutes(1))) struct HTTPServerTests {
+  private static let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+  private struct Named: Codable, Equatable { var name: String, size: Int }
+  private struct Leaky: Error, CustomStringConvertible { var description: String { "password=canary" } }
+
+  @Sendable private static func routes(_ router: Router<ServiceContext>) {
+    router.get("fine") { _, _ in try JSONAnswer(Named(name: "a", size: 1)) }
+    router.put("echo") { request, _ in
+      try JSONAnswer(try await request.json(Named.self, limit: 1000), status: .accepted)
+    }
+    router.get("problem") { _, _ -> HTTPResponse.Status in
+      throw Problem(code: "teapot", status: 418, detail: "It is a teapot.", remedy: "Use a kettle.")
+    }
+    router.get("leaky") { _, _ -> HTTPResponse.Status in throw Leaky() }
+  }
+
+  private func withServer(_ body: @escaping @Sendable (RESTClient, String) async throws -> Void) async throws {
+    try await withTemporaryFolder { folder in
+      let socket = folder + "/test.sock"
+      try await HTTPServer.whileRunning(.unix(path: socket), logger: Self.quiet, routes: Self.routes) { _ in
+        try await body(try RESTClient(name: "test", endpoint: .unix(path: socket)), socket)
+      }
+      #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+  }
+
+  @Test("a Unix socket is the owner's alone and serves JSON") func unixSocket() async throws {
+    try await withServer { client, socket in
+      #expect(try mode(of: socket) == 0o600)
+      let answer: Named = try await client.get("/fine")
+      #expect(answer == Named(name: "a", size: 1))
+      let echoed: Named = try await client.put("/echo", Named(name: "b", size: 2))
+      #expect(echoed.name == "b")
+    }
+  }
+
+  @Test("problems arrive as they were thrown") func problems() async throws {
+    try await withServer { client, _ in
+      let expected = Problem(code: "teapot", status: 418, detail: "It is a teapot.", remedy: "Use a kettle.")
+      await #expect(throws: expected) { try await client.get("/problem", as: Named.self) }
+      let none: Named? = try await client.find("/nowhere")
+      #expect(none == nil)
+    }
+  }
+
+  @Test("an unexpected error becomes a 500 with a support code and without its text") func unexpected() async throws {
+    try await withServer { client, _ in
+      let problem = await #expect(throws: Problem.self) { try await client.get("/leaky", as: Named.self) }
+      #expect(problem?.status == 500)
+      #expect(problem?.code == "internal")
+      #expect(problem?.detail.contains("support code") == true)
+      #expect(problem?.detail.contains("canary") == false)
+    }
+  }
+
+  @Test("a body that is not what is expected names the field; one too long is refused") func malformed() async throws {
+    try await withServer { client, _ in
+      let missing = await #expect(throws: Problem.self) { try await client.put("/echo", ["name": "x"], as: Named.self) }
+      #expect(missing?.status == 400)
+      #expect(missing?.detail.contains("'size'") == true)
+      let long = Named(name: String(repeating: "x", count: 5000), size: 1)
+      let tooLong = await #expect(throws: Problem.self) { try await client.put("/echo", long, as: Named.self) }
+      #expect(tooLong?.status == 413)
+    }
+  }
+
+  @Test("without TLS only loopback addresses are listened on") func loopbackOnly() async throws {
+    let server = HTTPServer(.tcp(host: "0.0.0.0", port: 0, tls: nil), logger: Self.quiet) { _ in }
+    await #expect(throws: ConfigurationError.self) { try await server.run() }
+  }
+
+  @Test("an address in use is said in plain words") func inUse() async throws {
+    try await HTTPServer.whileRunning(.tcp(host: "127.0.0.1", port: 0, tls: nil), logger: Self.quiet, routes: { _ in })
+    {
+      guard case .tcp(_, let port) = $0 else { return }
+      let second = HTTPServer(.tcp(host: "127.0.0.1", port: port, tls: nil), logger: Self.quiet) { _ in }
+      let error = await #expect(throws: ConfigurationError.self) { try await second.run() }
+      #expect(error?.problem.contains("127.0.0.1:\(port)") == true)
+    }
+  }
+
+  @Test("nobody there is a problem with a remedy") func unreachable() async throws {
+    let client = try RESTClient(name: "ghost", endpoint: .unix(path: "/nonexistent/socket"))
+    let problem = await #expect(throws: Problem.self) { try await client.get("/fine", as: Named.self) }
+    #expect(problem?.code == "unreachable")
+    #expect(problem?.remedy.isEmpty == false)
+  }
+
+  @Test("the forwarder streams bodies both ways and replaces the authorization") func forwarder() async throws {
+    try await withTemporaryFolder { folder in
+      let inner = folder + "/inner.sock"
+      let size = 9 << 20
+      let routes: @Sendable (Router<ServiceContext>) -> Void = { router in
+        router.post("sum") { request, _ in
+          var total = 0
+          for try await part in request.body { total += part.readableBytesView.reduce(0) { $0 + Int($1) } }
+          return try JSONAnswer([
+            "total": "\(total)", "token": request.bearerToken ?? "", "host": request.headers[.forwardedHost] ?? ""
+          ])
+        }
+        router.get("big") { _, _ in
+          Response(status: .ok, body: .init(byteBuffer: ByteBuffer(repeating: 7, count: size)))
+        }
+      }
+      try await HTTPServer.whileRunning(.unix(path: inner), logger: Self.quiet, routes: routes) { _ in
+        let forwarder = Forwarder(name: "inner", socket: inner)
+        let outerRoutes: @Sendable (Router<ServiceContext>) -> Void = { router in
+          router.post("**") { try await forwarder.forward($0, $1, authorization: "Bearer inside") }
+          router.get("**") { try await forwarder.forward($0, $1) }
+        }
+        let outer = HTTPServer.Binding.tcp(host: "127.0.0.1", port: 0, tls: nil)
+        try await HTTPServer.whileRunning(outer, logger: Self.quiet, routes: outerRoutes) { place in
+          guard case .tcp(_, let port) = place else { return }
+          let client = try RESTClient(
+            name: "outer", endpoint: .web(url: "http://127.0.0.1:\(port)", ca: nil), authorization: { "Bearer outside" }
+          )
+          let body = ByteBuffer(repeating: 3, count: size)
+          let sum = try await client.send(.POST, "/sum?x=1", body: body)
+          let answer = try JSONDecoder().decode([String: String].self, from: Data(sum.readableBytesView))
+          #expect(answer["total"] == "\(3 * size)")
+          #expect(answer["token"] == "inside")
+          #expect(answer["host"] == "127.0.0.1:\(port)")
+          #expect(try await client.bytes("/big").count == size)
+          let problem = await #expect(throws: Problem.self) { try await client.bytes("/none") }
+          #expect(problem?.code == "not_found")
+        }
+      }
+    }
+  }
+}
