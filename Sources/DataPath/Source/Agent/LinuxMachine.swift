@@ -10,9 +10,7 @@ public final class LinuxMachine: SourceMachine {
 
   public init(places: AgentPlaces) { self.places = places }
 
-  public func describe() throws -> MachineDescription {
-    throw AgentError("this version cannot describe the machine yet", remedy: "use a later version")
-  }
+  public func describe() throws -> MachineDescription { try MachineInspector().describe() }
 
   public func rehearse() throws -> RepairReport { RepairPlanner(rehearsing: try describe()).plan().report }
 

@@ -13,6 +13,7 @@ public final class LinuxSource: SyncSource {
   public let disks: [SyncDisk]
   private let names: [String]
   private let places: AgentPlaces
+  private let hooks: Hooks
   private let session: Mutex<String> = Mutex("")
   private let state: Mutex<State>
 
@@ -35,7 +36,7 @@ public final class LinuxSource: SyncSource {
   /// - Parameter names: kernel names of whole disks: `sda`.
   /// - Throws: `BlockError` where a disk cannot be opened.
   public init(disks names: [String], places: AgentPlaces) throws {
-    (self.names, self.places) = (names, places)
+    (self.names, self.places, hooks) = (names, places, Hooks(folder: places.hooks))
     var first = State()
     Self.track(names, &first)
     let blocks = first.tracker?.disks.map(\.blockSize) ?? names.map { _ in Extent.granule }
@@ -68,11 +69,11 @@ public final class LinuxSource: SyncSource {
       if let reason = tracker.verify(.live) { return (reason.description, []) }
       return (nil, Self.extents(tracker.pending()))
     }
-    return .init(voided: voided, pending: pending, used: try used())
+    return .init(voided: voided, pending: pending, used: used())
   }
 
-  private func used() throws -> [[Range<UInt64>]] {
-    disks.map { [0..<$0.reader.size] }
+  private func used() -> [[Range<UInt64>]] {
+    disks.map { UsedExtents.of(disk: $0.name, size: $0.reader.size) }
   }
 
   private static func extents(_ dirty: [DirtyDisk]) -> [Extent] {
@@ -121,14 +122,37 @@ public final class LinuxSource: SyncSource {
     }
   }
 
-  public func freeze(hold: Bool) throws {
+  public func freeze(hold: Bool) throws -> ContinuousClock.Instant {
+    if hold { try runHooks(.preSwitch) }
+    let hadHooks = try runHooks(.pre)
+    do { return try freeze(hold: hold, hadHooks: hadHooks) } catch {
+      _ = hooks.run(.post)
+      throw error
+    }
+  }
+
+  /// Whether there were any.
+  @discardableResult
+  private func runHooks(_ moment: Hooks.Moment) throws -> Bool {
+    let outcomes = hooks.run(moment)
+    guard let failed = outcomes.first(where: { !$0.succeeded }) else { return !outcomes.isEmpty }
+    if moment == .pre { _ = hooks.run(.post) }
+    throw SyncFailure(
+      code: "hook_failed", message: "the hook \(failed.name) failed: \(failed.output); repair it or remove it")
+  }
+
+  private func freeze(hold: Bool, hadHooks: Bool) throws -> ContinuousClock.Instant {
     let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: hold ? Self.finalLimit : Self.instantLimit)
     let frozen = try still.freeze()
+    let began = ContinuousClock.now - frozen.reduce(.zero) { $0 + $1.duration }
+    let level = hadHooks ? ConsistencyLevel.application : .filesystem
     let reason = state.withLock { state in
       state.still = still
       state.consistency = [:]
-      for filesystem in still.filesystems { state.consistency[filesystem.device] = ConsistencyLevel.crash.rawValue }
-      for one in frozen { state.consistency[one.filesystem.device] = ConsistencyLevel.filesystem.rawValue }
+      for filesystem in MountedFilesystem.on(disks: names) {
+        state.consistency[filesystem.device] = ConsistencyLevel.crash.rawValue
+      }
+      for one in frozen { state.consistency[one.filesystem.device] = level.rawValue }
       // Every write before the freeze must have been seen; without a filesystem there is no quiet moment to ask in.
       return frozen.isEmpty ? state.tracker?.verify(.live) : state.tracker?.verify(.quiescent)
     }
@@ -137,14 +161,16 @@ public final class LinuxSource: SyncSource {
       state.withLock { $0.isEstablished = false }
       throw SyncFailure(code: "freeze_failed", message: reason.description)
     }
+    return began
   }
 
   public func thaw() -> Bool {
-    state.withLock { state in
+    let held = state.withLock { state in
       guard let still = state.still.take() else { return false }
-      if still.filesystems.isEmpty { return wasQuiet(&state) }
-      return still.thaw()
+      return still.filesystems.isEmpty ? wasQuiet(&state) : still.thaw()
     }
+    _ = hooks.run(.post)
+    return held
   }
 
   /// Where nothing could be frozen, an instant is one in which nothing was written.

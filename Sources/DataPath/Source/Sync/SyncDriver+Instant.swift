@@ -6,9 +6,9 @@ extension SyncDriver {
   func freeze(hold: Bool) async throws -> SyncMachine.Event? {
     // From here on a log line could wait for a filesystem that waits for us.
     hush(true)
-    let start = ContinuousClock.now
+    let start: ContinuousClock.Instant
     do {
-      try await onPool { try self.source.freeze(hold: hold) }
+      start = try await onPool { try self.source.freeze(hold: hold) }
     } catch {
       hush(false)
       return .freezeFailed(reason: "\(error)")

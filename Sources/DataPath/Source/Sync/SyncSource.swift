@@ -26,7 +26,8 @@ public protocol SyncSource: Sendable {
   /// Freezes what can be frozen, with a watchdog that thaws at the deadline even if this process dies, and returns when
   /// the tracker has seen every write before that. Throws with everything thawed.
   /// - Parameter hold: the freeze of a final sync, which lasts until `commit` or the deadline.
-  func freeze(hold: Bool) throws
+  /// - Returns: when the first filesystem was frozen.
+  func freeze(hold: Bool) throws -> ContinuousClock.Instant
 
   /// Thaws and runs the post hooks. False where the watchdog had thawed before.
   func thaw() -> Bool

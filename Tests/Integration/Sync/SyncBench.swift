@@ -1,0 +1,130 @@
+import Foundation
+import NIOPosix
+import ServiceKit
+import Source
+import Synchronization
+import Transport
+import Wire
+
+/// A gateway as a process of its own, a replica as a raw file, and an agent's key: all in one folder that goes away.
+final class SyncBench: Sendable {
+  let folder: String
+  let size: UInt64
+  let key = AgentKey()
+  private let issuer = AgentKey()
+  private let identity: CertificateAuthority.ServerIdentity
+  private let authority: String
+  private let process = Mutex<(process: Process, port: Int)?>(nil)
+  private let pool = NIOThreadPool(numberOfThreads: 4)
+
+  var source: String { folder + "/source.raw" }
+  var replica: String { folder + "/replica.raw" }
+
+  /// - Parameter size: bytes of the disk.
+  static func with<Result>(size: UInt64, _ body: (SyncBench) async throws -> Result) async throws -> Result {
+    let bench = try SyncBench(size: size)
+    do {
+      try bench.startGateway()
+      let result = try await body(bench)
+      try await bench.end()
+      return result
+    } catch {
+      try? await bench.end()
+      throw error
+    }
+  }
+
+  private init(size: UInt64) throws {
+    self.size = size
+    folder = "/var/tmp/godwit-sync-\(UUID().uuidString.prefix(8))"
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    let authority = try CertificateAuthority.open(folder: folder + "/ca")
+    identity = try authority.server("gateway", hosts: ["127.0.0.1", "localhost"])
+    self.authority = authority.certificatePEM
+    try Data((Base64URL.encode(issuer.publicKey) + "\n").utf8).write(to: URL(filePath: folder + "/issuers"))
+    for path in [source, replica] {
+      FileManager.default.createFile(atPath: path, contents: nil)
+      guard truncate(path, off_t(size)) == 0 else { throw BenchFailure(what: "truncate \(path)") }
+    }
+    pool.start()
+  }
+
+  private func end() async throws {
+    killGateway()
+    try await pool.shutdownGracefully()
+    try FileManager.default.removeItem(atPath: folder)
+  }
+
+  /// The program, as the build that holds these tests made it.
+  static func program(_ name: String) -> String {
+    var path = URL(filePath: #filePath)
+    for _ in 0..<4 { path.deleteLastPathComponent() }
+    return path.path + "/.build/debug/" + name
+  }
+
+  /// Starts a gateway, on the port of an earlier one if there was one.
+  func startGateway(port: Int = 0) throws {
+    let gateway = Process()
+    gateway.executableURL = URL(filePath: Self.program("godwit-gateway"))
+    gateway.arguments = [
+      "--listen", "127.0.0.1:\(port)", "--state", folder + "/state", "--issuer-key", folder + "/issuers",
+      "--certificate", identity.certificateFile, "--private-key", identity.keyFile
+    ]
+    let output = Pipe()
+    gateway.standardOutput = output
+    FileManager.default.createFile(atPath: folder + "/gateway.log", contents: nil)
+    gateway.standardError = FileHandle(forWritingAtPath: folder + "/gateway.log")
+    try gateway.run()
+    struct Line: Decodable { var port: Int }
+    guard let line = try? JSONDecoder().decode(Line.self, from: output.fileHandleForReading.availableData) else {
+      gateway.terminate()
+      throw BenchFailure(what: "the gateway did not start: \(log)")
+    }
+    process.withLock { $0 = (gateway, line.port) }
+  }
+
+  var port: Int { process.withLock { $0?.port ?? 0 } }
+  var log: String { (try? String(contentsOfFile: folder + "/gateway.log", encoding: .utf8)) ?? "" }
+
+  /// Ends the gateway by SIGKILL.
+  func killGateway() {
+    guard let gateway = process.withLock({ $0?.process }), gateway.isRunning else { return }
+    kill(gateway.processIdentifier, SIGKILL)
+    gateway.waitUntilExit()
+  }
+
+  var connection: ConnectionSettings { ConnectionSettings(authority: authority) }
+
+  func command(
+    _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init()
+  ) throws -> SyncCommand {
+    let grant = SessionGrant(
+      tenant: "tenant", migration: "migration", session: session,
+      disks: [.init(volume: "volume", location: replica, size: size)], cnf: .init(jkt: key.thumbprint),
+      exp: Int(Date().timeIntervalSince1970) + 3600)
+    return SyncCommand(
+      migration: "migration", session: session, mode: mode, final: final, gateway: "https://127.0.0.1:\(port)",
+      grant: try CompactJWS.sign(grant, with: issuer), disks: ["file"], limits: limits)
+  }
+
+  /// An agent that has just started: it remembers nothing.
+  func runner() -> SyncRunner {
+    SyncRunner(connection: connection, key: key, group: MultiThreadedEventLoopGroup.singleton, pool: pool)
+  }
+
+  /// Whether source and replica hold the same bytes.
+  func isEqual() throws -> Bool {
+    let first = try FileHandle(forReadingFrom: URL(filePath: source))
+    let second = try FileHandle(forReadingFrom: URL(filePath: replica))
+    while true {
+      let (a, b) = (try first.read(upToCount: 1 << 20) ?? Data(), try second.read(upToCount: 1 << 20) ?? Data())
+      if a != b { return false }
+      if a.isEmpty { return true }
+    }
+  }
+}
+
+struct BenchFailure: Error, CustomStringConvertible {
+  var what: String
+  var description: String { what }
+}

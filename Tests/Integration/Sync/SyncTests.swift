@@ -1,0 +1,142 @@
+import Blocks
+import Foundation
+import Source
+import Synchronization
+import Testing
+import Volumes
+import Wire
+
+@Suite(.serialized, .timeLimit(.minutes(5))) struct SyncTests {
+  /// Some of it random, some of it repetitive, most of it zeros.
+  static func fill(_ bench: SyncBench, seed: UInt8 = 1) throws {
+    let file = try RawFile(path: bench.source)
+    for megabyte in stride(from: UInt64(0), to: bench.size, by: 4 << 20) {
+      let noise = (0..<(1 << 20)).map { _ in UInt8.random(in: .min ... .max) }
+      try file.write(noise.span.bytes, at: megabyte)
+      let text = [UInt8](repeating: seed, count: 300_000)
+      try file.write(text.span.bytes, at: megabyte + (2 << 20) + 4096 * 3)
+    }
+    try file.flush()
+  }
+
+  func run(
+    _ bench: SyncBench, _ source: TrackedFile, _ command: SyncCommand, runner: SyncRunner? = nil,
+    report: @escaping @Sendable (AgentReport) async -> Void = { _ in }
+  ) async -> AgentReport {
+    await (runner ?? bench.runner()).run(
+      command, id: "c", source: source, interval: .milliseconds(20), report: report)
+  }
+
+  @Test func `a full sync, a delta, a delta of nothing and a compare leave the replica equal`() async throws {
+    try await SyncBench.with(size: 96 << 20) { bench in
+      try Self.fill(bench)
+      let source = try TrackedFile(path: bench.source)
+      let full = await run(bench, source, try bench.command(.full, session: "s1"))
+      #expect(full.state == .done, "\(full) \(bench.log)")
+      #expect(try bench.isEqual())
+      let receipt = try #require(full.receipt)
+      #expect(receipt.disks.first?.volume == "volume")
+      #expect(source.isEstablished)
+
+      try source.write([UInt8](repeating: 7, count: 5000), at: 40_000_001)
+      try source.write([UInt8](repeating: 0, count: 1 << 20), at: 0)
+      try source.write([9], at: bench.size - 1)
+      let delta = await run(bench, source, try bench.command(.delta, session: "s2"))
+      #expect(delta.state == .done, "\(delta) \(bench.log)")
+      #expect(delta.progress?.mode == .delta)
+      #expect((delta.progress?.sentBytes ?? 0) < 3 << 20)
+      #expect(try bench.isEqual())
+
+      let nothing = await run(bench, source, try bench.command(.delta, session: "s3"))
+      #expect(nothing.state == .done, "\(nothing)")
+      #expect(nothing.progress?.sentBytes == 0)
+
+      let compare = await run(bench, try TrackedFile(path: bench.source), try bench.command(.delta, session: "s4"))
+      #expect(compare.state == .done, "\(compare)")
+      #expect(compare.progress?.mode == .compare)
+      #expect(compare.progress?.voided != nil)
+      #expect(compare.progress?.sentBytes == 0)
+      #expect(try bench.isEqual())
+    }
+  }
+
+  @Test func `what is written during the sync is in it`() async throws {
+    try await SyncBench.with(size: 64 << 20) { bench in
+      try Self.fill(bench)
+      let source = try TrackedFile(path: bench.source) { source, number in
+        guard number <= 4 else { return }
+        for turn in 0..<50 {
+          try? source.write(
+            [UInt8](repeating: UInt8(number), count: 4096), at: UInt64((turn * 7919 + number) % 16_000) * 4096)
+        }
+      }
+      let report = await run(bench, source, try bench.command(.full, session: "s1"))
+      #expect(report.state == .done, "\(report) \(bench.log)")
+      #expect(source.freezes >= 1)
+      #expect(report.progress?.freezeMilliseconds != nil)
+      // What was written after the instant is a delta's business.
+      let delta = await run(bench, source, try bench.command(.delta, session: "s2"))
+      #expect(delta.state == .done, "\(delta)")
+      #expect(try bench.isEqual())
+    }
+  }
+
+  @Test func `a final sync holds still, seals, and powers off after it has reported`() async throws {
+    try await SyncBench.with(size: 16 << 20) { bench in
+      try Self.fill(bench)
+      let source = try TrackedFile(path: bench.source)
+      let wasOff = Mutex<[Bool]>([])
+      let report = await run(bench, source, try bench.command(.full, session: "s1", final: true)) { report in
+        if report.state == .done { wasOff.withLock { $0.append(source.isOff) } }
+      }
+      #expect(report.state == .done, "\(report) \(bench.log)")
+      #expect(wasOff.withLock { $0 } == [false])
+      #expect(source.isOff)
+      #expect(try bench.isEqual())
+    }
+  }
+
+  @Test func `a gateway that is killed in the middle is gone on with`() async throws {
+    try await SyncBench.with(size: 256 << 20) { bench in
+      try Self.fill(bench)
+      let source = try TrackedFile(path: bench.source)
+      let port = bench.port
+      let kills = Mutex(0)
+      let report = await run(
+        bench, source, try bench.command(.full, session: "s1", limits: .init(link: 60 << 20))
+      ) { report in
+        guard let progress = report.progress, progress.sentBytes > 20 << 20 else { return }
+        let isFirst = kills.withLock { kills in
+          kills += 1
+          return kills == 1
+        }
+        guard isFirst else { return }
+        bench.killGateway()
+        try? bench.startGateway(port: port)
+      }
+      #expect(kills.withLock { $0 } >= 1)
+      #expect(report.state == .done, "\(report) \(bench.log)")
+      #expect(try bench.isEqual())
+    }
+  }
+
+  @Test func `an agent that lost its memory in the middle sends little twice`() async throws {
+    try await SyncBench.with(size: 256 << 20) { bench in
+      try Self.fill(bench)
+      let runner = bench.runner()
+      let first = try TrackedFile(path: bench.source)
+      let cut = await run(
+        bench, first, try bench.command(.full, session: "s1", limits: .init(link: 60 << 20)), runner: runner
+      ) { report in
+        if report.progress?.sentBytes ?? 0 > 30 << 20 { _ = runner.cancel(command: "c") }
+      }
+      #expect(cut.failure?.code == "cancelled")
+      let sent = cut.progress?.sentBytes ?? 0
+      let rest = await run(bench, try TrackedFile(path: bench.source), try bench.command(.full, session: "s1"))
+      #expect(rest.state == .done, "\(rest) \(bench.log)")
+      #expect(try bench.isEqual())
+      let all = 64 * (1 << 20) + 64 * 400_000
+      #expect(Int(sent + (rest.progress?.sentBytes ?? 0)) < all + (40 << 20))
+    }
+  }
+}
