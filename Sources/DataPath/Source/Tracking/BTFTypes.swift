@@ -105,7 +105,9 @@ struct RequestLayout: Equatable {
   var flags: Int
   var major: Int
   var firstMinor: Int
+}
 
+extension RequestLayout {
   /// Nil where this kernel's types are not as we know them.
   init?(_ types: BTFTypes) {
     guard let tracepoint = types.typedef("btf_trace_block_rq_complete"),
