@@ -118,7 +118,8 @@ let package = Package(
     library(
       "Migration", in: "ControlPath/Services",
       [
-        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, nioPosix, crypto, grdb,
+        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, nioPosix,
+        crypto, grdb,
         logging,
         serviceLifecycle
       ]),
@@ -186,8 +187,8 @@ let package = Package(
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient,
-        logging, serviceLifecycle, systemPackage, subprocess
+        "Machines", "CLinuxBlock", "Conformance", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient, logging, nioHTTP1,
+        serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])
   ],

@@ -39,8 +39,9 @@ extension ReplicaMachine {
     case frame(Request, session: String, epoch: Epoch, sequence: Sequence, touches: [Touch])
     /// `POST flush` with its part of the manifest, decoded and within the disks.
     case flush(Request, session: String, epoch: Epoch, through: Sequence, part: UInt64, records: [LeafRecord])
-    /// `POST seal`; the gateway has checked chain and signature over the stored parts before.
-    case seal(Request, session: String, epoch: Epoch)
+    /// `POST seal`. The gateway has checked the agent's signature, and that the chain is the one over the first `parts`
+    /// parts of the manifest: a late seal, asked for before more was sent, is refused by that.
+    case seal(Request, session: String, epoch: Epoch, parts: UInt64)
 
     /// Answers `storeOpening`.
     case openingStored(Request)
@@ -58,8 +59,9 @@ extension ReplicaMachine {
     case readBackDone(Request, mismatches: [LeafAddress])
     /// Answers `storeSeal`.
     case sealStored(Request)
-    /// Answers any of the above but `write`: it failed for this reason, and nobody can tell what is durable. The epoch
-    /// is closed (except after `readBack`).
+    /// Answers any of the above but `write`: it failed for this reason. The epoch is closed (except after `readBack`).
+    /// What was to be stored is not; where that cannot be told, make a new machine from what is stored instead, as after
+    /// a restart.
     case failed(Request, reason: String)
   }
 
@@ -77,8 +79,8 @@ extension ReplicaMachine {
     /// Flush every volume of the replica. Answer: `volumesFlushed` or `failed`.
     case flushVolumes(Request)
     /// Durably, in this order or in one step: append part `number` (records as received, chain), remember each leaf's
-    /// last record; then put `claims` into the leaf map (kind and digest, not sealed; a run covers `run` leaves) and set
-    /// `parts` to `number + 1`. Answer: `partStored` or `failed`.
+    /// last record and set `parts` to `number + 1`; then put `claims` into the leaf map (kind and digest, not sealed; a
+    /// run covers `run` leaves). Answer: `partStored` or `failed`.
     case storePart(Request, number: UInt64, records: [LeafRecord], claims: [LeafRecord])
     /// Read back every leaf for which `LeafState.needsReadBack`, judge every leaf by `LeafState.verdict`.
     /// Nothing is written meanwhile. Answer: `readBackDone` or `failed`.

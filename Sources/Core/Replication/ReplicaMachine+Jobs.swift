@@ -12,7 +12,7 @@ extension ReplicaMachine {
       case .open(let fresh): startOpening(job, fresh: fresh)
       case .flush(let epoch, let through, let part, let records):
         startFlush(job, epoch: epoch, through: through, part: part, records: records)
-      case .seal(let epoch): startSeal(job, epoch: epoch)
+      case .seal(let epoch, let parts): startSeal(job, epoch: epoch, parts: parts)
       }
       if step != nil { return }
     }
@@ -54,11 +54,11 @@ extension ReplicaMachine {
     actions.append(.flushVolumes(job.request))
   }
 
-  private mutating func startSeal(_ job: Job, epoch: Epoch) {
+  private mutating func startSeal(_ job: Job, epoch: Epoch, parts: UInt64) {
     if stored.sealed && stored.session == job.session { return endJob(.sealed) }
     if let refusal = refusal(session: job.session, epoch: epoch) { return endJob(.refused(refusal)) }
     touched = touched.filter { $0.value.sequence > through }
-    guard touched.isEmpty else { return endJob(.refused(.outOfOrder)) }
+    guard touched.isEmpty, parts == stored.parts else { return endJob(.refused(.outOfOrder)) }
     step = .readingBack
     actions.append(.readBack(job.request))
   }
@@ -95,27 +95,25 @@ extension ReplicaMachine {
     var last: [LeafAddress: LeafRecord] = [:]
     for record in candidates where isClaimable(record) { last[record.address] = record }
     let claims = last.values.sorted { ($0.disk, $0.leaf) < ($1.disk, $1.leaf) } + freeClaims(records)
-    for claim in claims { unknown[Int(claim.disk)].remove(claim.leaves) }
+    for claim in claims {
+      unknown[Int(claim.disk)].remove(claim.leaves)
+      if claim.kind == .free { held[Int(claim.disk)].remove(claim.leaves) }
+    }
     step = .storingPart(claims: claims)
     actions.append(.storePart(job.request, number: part, records: records, claims: claims))
   }
 
-  /// The leaves of free records that are unknown and that no frame has touched.
+  /// The leaves of free records that no frame has touched.
   private func freeClaims(_ records: [LeafRecord]) -> [LeafRecord] {
     var claims: [LeafRecord] = []
     for record in records where record.kind == .free {
-      var next = record.leaves.lowerBound
-      while let run = unknown[Int(record.disk)].run(from: next)?.clamped(to: record.leaves), !run.isEmpty {
-        var clean = run.lowerBound
-        let dirty = touched.keys.filter { $0.disk == record.disk && run.contains(Int($0.leaf)) }.map { Int($0.leaf) }
-        for leaf in dirty.sorted() + [run.upperBound] {
-          if clean < leaf {
-            claims.append(
-              LeafRecord(disk: record.disk, leaf: UInt64(clean), run: UInt32(leaf - clean), kind: .free))
-          }
-          clean = leaf + 1
+      let dirty = touched.keys.filter { $0.disk == record.disk && record.leaves.contains(Int($0.leaf)) }
+      var clean = record.leaves.lowerBound
+      for leaf in dirty.map({ Int($0.leaf) }).sorted() + [record.leaves.upperBound] {
+        if clean < leaf {
+          claims.append(LeafRecord(disk: record.disk, leaf: UInt64(clean), run: UInt32(leaf - clean), kind: .free))
         }
-        next = run.upperBound
+        clean = leaf + 1
       }
     }
     return claims

@@ -69,7 +69,7 @@ public struct ReplicaMachine: Sendable {
     enum Kind: Hashable, Sendable {
       case open(fresh: Bool)
       case flush(epoch: Epoch, through: Sequence, part: UInt64, records: [LeafRecord])
-      case seal(epoch: Epoch)
+      case seal(epoch: Epoch, parts: UInt64)
     }
     var request: Request
     var session: String
@@ -99,8 +99,8 @@ public struct ReplicaMachine: Sendable {
         Job(
           request: request, session: session,
           kind: .flush(epoch: epoch, through: through, part: part, records: records)))
-    case .seal(let request, let session, let epoch):
-      jobs.append(Job(request: request, session: session, kind: .seal(epoch: epoch)))
+    case .seal(let request, let session, let epoch, let parts):
+      jobs.append(Job(request: request, session: session, kind: .seal(epoch: epoch, parts: parts)))
     case .frame(let request, let session, let epoch, let sequence, let touches):
       waiting.append(
         Frame(request: request, session: session, epoch: epoch, sequence: sequence, touches: touches))

@@ -94,8 +94,8 @@ extension SyncMachine {
     case lost(Sequence)
     /// A request that named this epoch was answered with `epoch_closed`, or the driver wants to open anew.
     case epochClosed(Epoch)
-    /// The flush of this part was answered: all it settles is durable.
-    case flushed(part: UInt64)
+    /// The flush of this part in this epoch was answered: all it settles is durable.
+    case flushed(Epoch, part: UInt64)
     /// Answers `freeze`: every filesystem that can be is frozen and the tracker has seen every write before that.
     case frozen
     /// Answers `freeze`: it could not be done and everything is thawed again.

@@ -9,7 +9,7 @@ extension SyncMachine {
     case .epochClosed(let epoch): epochClosed(epoch)
     case .carried(let sequence, let records): carried(sequence, records)
     case .lost(let sequence): lost(sequence)
-    case .flushed(let part): flushed(part)
+    case .flushed(let epoch, let part): flushed(epoch, part)
     case .taken, .trackingLost, .frozen, .freezeFailed, .captured, .captureFailed, .thawed, .deadline:
       receiveInstant(event)
     case .sealed: sealed()
@@ -37,7 +37,7 @@ extension SyncMachine {
     if epoch != nil { completeReplica() }
   }
 
-  /// Everything in use is looked at.
+  /// Everything in use is looked at; what the gateway holds of the rest is worth nothing any more.
   private mutating func walk() {
     var marks: [Extent] = []
     for disk in maps.indices {
@@ -58,6 +58,7 @@ extension SyncMachine {
       }
     }
     actions.append(.mark(marks, establishes: true))
+    hasWalked = true
   }
 
   /// Counts a loss of tracking: everything is compared, as often as the settings allow.
@@ -98,6 +99,7 @@ extension SyncMachine {
   /// What the gateway knows nothing of is sent where it is in use, and said to be free where it is not.
   private mutating func completeReplica() {
     for disk in maps.indices {
+      if hasWalked { maps[disk].distrustUnused() }
       var missing: [Range<Int>] = []
       var free: [Range<Int>] = []
       for leaf in 0..<maps[disk].leafCount where !maps[disk].held[leaf] && !maps[disk].recorded[leaf] {
@@ -176,8 +178,8 @@ extension SyncMachine {
     }
   }
 
-  private mutating func flushed(_ part: UInt64) {
-    guard let sent = flushing, sent.part == part, epoch != nil else { return }
+  private mutating func flushed(_ answered: Epoch, _ part: UInt64) {
+    guard let sent = flushing, sent.part == part, epoch == answered else { return }
     flushing = nil
     settle(sent)
   }

@@ -105,6 +105,11 @@ extension SyncMachine {
       used.insert(leaves(of: range))
     }
 
+    /// A leaf that was not in use while nothing was tracked counts as not held, until its record says so.
+    mutating func distrustUnused() {
+      for leaf in 0..<leafCount where !used[leaf] && !recorded[leaf] { held[leaf] = false }
+    }
+
     /// The parts of a leaf that are to be sent; all of it where the gateway does not know it or it is compared.
     func extents(ofLeaf index: Int, whole: Bool) -> [Range<UInt64>] {
       if whole { return [bytes(ofLeaf: index)] }

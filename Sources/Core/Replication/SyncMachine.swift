@@ -109,6 +109,8 @@ public struct SyncMachine: Sendable {
   /// Give the instant up at the next occasion; end the sync when thawed.
   var isInstantOver = false
   var endReason: String?
+  /// Tracking began anew in this sync.
+  var hasWalked = false
   var losses = 0
   var freezeFailures = 0
   var rounds = 0

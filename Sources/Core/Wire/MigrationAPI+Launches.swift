@@ -18,13 +18,15 @@ extension MigrationAPI {
     public var successPort: Int?
     /// Seconds the machine may take to prove itself; 300 when nil.
     public var bootSeconds: Int?
+    /// As in `MigrationWish`.
+    public var key: String?
     public init(
       point: String? = nil, expiresIn: Int? = nil, cpus: Int? = nil, memory: UInt64? = nil, ports: [Int]? = nil,
-      successText: String? = nil, successPort: Int? = nil, bootSeconds: Int? = nil
+      successText: String? = nil, successPort: Int? = nil, bootSeconds: Int? = nil, key: String? = nil
     ) {
       (self.point, self.expiresIn, self.cpus, self.memory) = (point, expiresIn, cpus, memory)
       (self.ports, self.successText, self.successPort) = (ports, successText, successPort)
-      self.bootSeconds = bootSeconds
+      (self.bootSeconds, self.key) = (bootSeconds, key)
     }
   }
 

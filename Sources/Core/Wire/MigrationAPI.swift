@@ -60,12 +60,14 @@ public enum MigrationAPI {
     public var limits: SyncCommand.Limits?
     /// Kernel names of the disks to replicate, the one to boot from first; nil: all.
     public var disks: [String]?
+    /// Chosen by the caller: the same request with the same key again answers with what the first one made.
+    public var key: String?
     public init(
       name: String, source: String, target: String, schedule: Int? = nil, retention: Int? = nil,
-      limits: SyncCommand.Limits? = nil, disks: [String]? = nil
+      limits: SyncCommand.Limits? = nil, disks: [String]? = nil, key: String? = nil
     ) {
       (self.name, self.source, self.target, self.schedule) = (name, source, target, schedule)
-      (self.retention, self.limits, self.disks) = (retention, limits, disks)
+      (self.retention, self.limits, self.disks, self.key) = (retention, limits, disks, key)
     }
   }
 

@@ -23,6 +23,8 @@ public struct FrameDecoder: Sendable {
     for index in 0..<header.extents { extents.append(try extent(index, from: &rest)) }
     let data = extents.reduce(0 as UInt64) { $1.kind == .data ? $0 + UInt64($1.range.count) : $0 }
     guard data == header.payload else { throw .payloadMismatch(declared: header.payload, extents: data) }
+    let zeros = extents.reduce(0 as UInt64) { $1.kind == .zero ? $0 + UInt64($1.range.count) : $0 }
+    guard zeros <= UInt64(FrameFormat.maximumZeroTotal) else { throw .tooManyZeros(bytes: zeros) }
     try Self.refuseOverlaps(extents)
     return Frame(extents: extents, payload: try Self.payload(rest, header: header))
   }

@@ -43,14 +43,15 @@ public struct FrameEncoder {
   /// Bytes of payload that `extents` call for.
   private static func payload(of extents: [FrameExtent]) throws(FrameError) -> Int {
     guard 1...FrameFormat.maximumExtents ~= extents.count else { throw .extentCount(UInt32(clamping: extents.count)) }
-    var payload: UInt64 = 0
+    var (payload, zeros): (UInt64, UInt64) = (0, 0)
     for (index, extent) in extents.enumerated() {
       let limit = extent.kind == .data ? FrameFormat.maximumPayload : FrameFormat.maximumZero
       let length = extent.range.upperBound - extent.range.lowerBound
       guard 1...UInt64(limit) ~= length else { throw .extentLength(UInt32(clamping: length), extent: index) }
-      if extent.kind == .data { payload += length }
+      if extent.kind == .data { payload += length } else { zeros += length }
     }
     guard payload <= FrameFormat.maximumPayload else { throw .payloadLength(UInt32(clamping: payload)) }
+    guard zeros <= FrameFormat.maximumZeroTotal else { throw .tooManyZeros(bytes: zeros) }
     return Int(payload)
   }
 

@@ -17,6 +17,8 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
   /// An extent of no bytes, or of more than its kind may have.
   case extentLength(UInt32, extent: Int)
   case misaligned(extent: Int)
+  /// The zero extents cover more than a frame may.
+  case tooManyZeros(bytes: UInt64)
   /// The extent leaves the disk.
   case outOfRange(extent: Int)
   /// Two extents cover the same byte.
@@ -33,7 +35,7 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
 
   public var refusal: Refusal {
     switch self {
-    case .tooLarge, .payloadLength: .tooLarge
+    case .tooLarge, .payloadLength, .tooManyZeros: .tooLarge
     case .outOfRange, .noSuchDisk: .outOfRange
     default: .malformed
     }
@@ -53,6 +55,7 @@ public enum FrameError: Error, Hashable, Sendable, CustomStringConvertible {
     case .noSuchDisk(let disk, let extent): "extent \(extent) names disk \(disk), which the session does not have"
     case .extentLength(let length, let extent): "extent \(extent) may not have \(length) bytes"
     case .misaligned(let extent): "extent \(extent) is not a multiple of \(FrameFormat.granule) bytes"
+    case .tooManyZeros(let bytes): "\(bytes) bytes of zeros; \(FrameFormat.maximumZeroTotal) are allowed"
     case .outOfRange(let extent): "extent \(extent) leaves the disk"
     case .overlap(let disk, let offset): "two extents cover byte \(offset) of disk \(disk)"
     case .payloadMismatch(let declared, let extents): "\(declared) bytes are declared, the extents say \(extents)"

@@ -14,6 +14,8 @@ public enum FrameFormat {
   public static let maximumPayload = 4 << 20
   /// Most bytes that one zero extent covers.
   public static let maximumZero = 1 << 30
+  /// Most bytes that the zero extents of one frame cover together.
+  public static let maximumZeroTotal = 4 << 30
   /// Most bytes of an encoded frame.
   public static let maximumBody = (4 << 20) + (64 << 10)
   /// What offsets and lengths are multiples of, except at a disk's end.

@@ -174,6 +174,9 @@ extension Replica.State {
     guard seal?.outcome != .running else { throw .busy("another seal of these volumes is under way") }
     let id = newRequest()
     seal = SealJob(session: session, request: request, id: id)
-    return (machine.handle(.seal(id, session: session, epoch: Epoch(rawValue: request.epoch))), ticket)
+    // That the chain is the one over these parts is checked again when the read-back starts.
+    let event = ReplicaMachine.Event.seal(
+      id, session: session, epoch: Epoch(rawValue: request.epoch), parts: machine.stored.parts)
+    return (machine.handle(event), ticket)
   }
 }

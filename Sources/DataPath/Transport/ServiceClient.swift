@@ -8,6 +8,8 @@ public final class ServiceClient: Sendable {
   private let client: SecureClient
   private let base: String
   private let credential: Mutex<Held>
+  /// Tells this start of the process from others: two that use one identity are found by it.
+  private let instance = String(UInt64.random(in: .min ... .max), radix: 36)
 
   private struct Held {
     var credential: AgentCredential?
@@ -44,14 +46,14 @@ public final class ServiceClient: Sendable {
   public func commands(wait: Int) async throws -> [ReceivedCommand] {
     let answer = try await authorized { token in
       try await client.send(
-        .GET, base + "/v1/agent/commands?wait=\(wait)", token: token, timeout: .seconds(Int64(wait) + 30))
+        .GET, base + "/v1/agent/commands?wait=\(wait)&instance=\(instance)", token: token, timeout: .seconds(Int64(wait) + 30))
     }
     return try decode([ReceivedCommand].self, from: answer)
   }
 
   /// Tells how a command goes. May be repeated.
   public func report(_ report: AgentReport) async throws {
-    _ = try await authorized { token in try await post("/v1/agent/reports", report, token: token) }
+    _ = try await authorized { token in try await post("/v1/agent/reports?instance=\(instance)", report, token: token) }
   }
 
   private func authorized(_ body: (String) async throws -> SecureClient.Answer) async throws -> SecureClient.Answer {

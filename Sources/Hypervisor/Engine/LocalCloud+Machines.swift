@@ -55,7 +55,7 @@ extension LocalCloud {
       for volume in record.wish.volumes { try await settleSnapshots(of: volume) }
       let verdict = await accelerator()
       try await prepare(record)
-      record.forwards = try await startQEMU(record, verdict.accelerator)
+      record = try await startQEMU(record, verdict.accelerator)
       logger.info(
         "machine started",
         metadata: ["machine.id": "\(record.id)", "machine.accelerator": "\(verdict.accelerator.rawValue)"])
@@ -79,24 +79,22 @@ extension LocalCloud {
     }
   }
 
-  /// Ports are found free a moment before QEMU takes them; when another was faster, others are tried.
-  private func startQEMU(_ record: MachineRecord, _ accelerator: Accelerator) async throws -> [Machine.Forward] {
+  /// Ports are found free, and written down, a moment before QEMU takes them; when another was faster, others are tried.
+  private func startQEMU(_ record: MachineRecord, _ accelerator: Accelerator) async throws -> MachineRecord {
+    var record = record
     var attempts = 4
     while true {
-      let forwards = try LoopbackPorts.free(record.wish.forwardedPorts.count)
+      let ports = try LoopbackPorts.free(record.wish.forwardedPorts.count)
+      record.forwards = zip(record.wish.forwardedPorts, ports).map {
+        Machine.Forward(guestPort: $0, address: "127.0.0.1:\($1)")
+      }
+      try await store(record)
       let command = MachineCommand(
         record: record, layers: record.wish.volumes.map { id in read { $0.volumes[id]?.layers ?? [] } },
-        hostPorts: forwards, accelerator: accelerator, folder: folder, settings: settings, directIO: directIO)
+        hostPorts: ports, accelerator: accelerator, folder: folder, settings: settings, directIO: directIO)
       do {
-        let run = folder.machineRun(record.id)
-        try await Tool.system.launch(command.arguments(), log: run.log)
-        guard try await adopt(run) else {
-          let said = try await blocking { try ConsoleLog.tail(run.log, limit: 2000) }
-          throw HypervisorError(.failed, "QEMU did not start: \(String(decoding: said, as: UTF8.self))")
-        }
-        return zip(record.wish.forwardedPorts, forwards).map {
-          Machine.Forward(guestPort: $0, address: "127.0.0.1:\($1)")
-        }
+        try await start(.system, command.arguments(), in: folder.machineRun(record.id))
+        return record
       } catch let error as HypervisorError where error.message.contains("host forwarding") && attempts > 1 {
         attempts -= 1
       }

@@ -4,7 +4,7 @@ enum StorageDaemonCommand {
 
   static func arguments(chain: [LayerID], node: BlockNode, run: RunFolder) throws -> [String] {
     [
-      "--daemonize", "--pidfile", run.pid,
+      "--pidfile", run.pid,
       "--blockdev", try node.chain(chain[...]).text,
       "--chardev", "socket,id=qmp,path=\(escaped(run.monitor)),server=on,wait=off",
       "--monitor", "chardev=qmp,mode=control",

@@ -1,3 +1,4 @@
+import Glibc
 import Subprocess
 import SystemPackage
 
@@ -7,7 +8,7 @@ enum Tool: String, Sendable {
   case storageDaemon = "qemu-storage-daemon"
   case system = "qemu-system-x86_64"
 
-  /// Runs the program and waits: for its end, or, with `-daemonize`, until it serves.
+  /// Runs the program and waits for its end.
   ///
   /// Throws `.failed` with what it said on standard error, `.unavailable` when it takes longer than `limit`.
   func run(_ arguments: [String], limit: Duration = .seconds(30)) async throws {
@@ -23,17 +24,22 @@ enum Tool: String, Sendable {
     if let ended { throw HypervisorError(.failed, "\(rawValue) failed: \(ended)") }
   }
 
-  /// Starts the program in a session of its own, so that it outlives this process, and does not wait for it. QEMU's own
-  /// `-daemonize` is no way: its sandbox forbids the fork.
+  /// Starts the program in a session of its own, so that it outlives this process, and does not wait for it. (QEMU's own
+  /// `-daemonize` is no way: its sandbox forbids the fork.) The log is locked and handed over: see `RunFolder.isHeld`.
   func launch(_ arguments: [String], log: String) async throws {
     let file = try FileDescriptor.open(
       log, .writeOnly, options: [.create, .append, .closeOnExec], permissions: .ownerReadWrite)
+    // From here on only the child's copies keep the lock.
+    defer { try? file.close() }
+    guard flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 else {
+      throw HypervisorError(.unavailable, "\(rawValue) was not started: \(log) is held by one that runs")
+    }
     do {
       let result = try await Subprocess.run(
         .name("setsid"), arguments: Arguments(["--fork", rawValue] + arguments),
         environment: .inherit.updating(["LC_ALL": "C"]), workingDirectory: "/", input: .none,
         output: .fileDescriptor(file, closeAfterSpawningProcess: false),
-        error: .fileDescriptor(file, closeAfterSpawningProcess: true))
+        error: .fileDescriptor(file, closeAfterSpawningProcess: false))
       guard result.terminationStatus.isSuccess else {
         throw HypervisorError(.failed, "\(rawValue) could not be started: \(result.terminationStatus)")
       }

@@ -65,26 +65,3 @@ struct StateFolder: Sendable {
     }.joined()
   }
 }
-
-/// The sockets and the pid file of one QEMU or storage daemon.
-struct RunFolder: Sendable {
-  let path: String
-  var monitor: String { "\(path)/qmp" }
-  var nbd: String { "\(path)/nbd" }
-  var pid: String { "\(path)/pid" }
-  var screenshot: String { "\(path)/screen" }
-  /// What the process says on standard error.
-  var log: String { "\(path)/log" }
-  var longestPath: String { monitor }
-
-  /// An empty folder, whatever was there.
-  func make() throws {
-    try remove()
-    try StateFolder.makePrivate(path)
-  }
-
-  func remove() throws {
-    guard access(path, F_OK) == 0 else { return }
-    try FileManager.default.removeItem(atPath: path)
-  }
-}

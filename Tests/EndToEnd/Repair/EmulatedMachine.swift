@@ -20,7 +20,8 @@ final class EmulatedMachine {
   ///   - more: further arguments.
   init(disks: [String], bus: Bus, port: UInt16? = nil, memory: Int = 512, _ more: [String] = []) throws {
     var arguments = [
-      "300", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "\(memory)",
+      "--default-signal", "timeout", "--kill-after=5", "300", "qemu-system-x86_64", "-accel", "tcg,thread=multi",
+      "-cpu", "max", "-smp", "2", "-m", "\(memory)",
       "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-serial", "stdio"
     ]
     arguments += ["-M", bus == .ide ? "pc" : "q35"]
@@ -32,8 +33,9 @@ final class EmulatedMachine {
       arguments += ["-netdev", "user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:\(port)-:7000", "-device"]
       arguments += [bus == .ide ? "e1000,netdev=n0,mac=52:54:00:aa:bb:01,addr=0x2" : "virtio-net-pci,netdev=n0"]
     }
-    // `timeout` ends the machine also when the test is killed.
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+    // `timeout` ends the machine also when the test is killed. `env` opens the signals that Foundation's threads block
+    // and a child inherits: without it nothing but SIGKILL ends the machine.
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
     process.arguments = arguments + more
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = output

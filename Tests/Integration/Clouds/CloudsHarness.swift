@@ -4,15 +4,25 @@ import Logging
 import Machines
 import ServiceKit
 import ServiceLifecycle
+import Synchronization
 import Wire
 
 @testable import Clouds
+
+/// The real time, and what a test adds to it.
+final class TestClock: Sendable {
+  private let ahead = Mutex(0.0)
+  /// Seconds since 1970.
+  var now: Double { Date().timeIntervalSince1970 + ahead.withLock { $0 } }
+  func advance(by seconds: Double) { ahead.withLock { $0 += seconds } }
+}
 
 /// The clouds service beside a fake cloud, both in this process but speaking HTTP, in a folder that is gone after.
 struct CloudsHarness: Sendable {
   let folder: String
   let endpoint: String
   let key = AgentKey()
+  let clock = TestClock()
   var pace = Reconciler.Pace(
     tick: 0.02, backoff: Backoff(base: 0.005, ceiling: 0.05), poll: 0.02, grace: 0.1, attempts: 30)
 
@@ -42,7 +52,7 @@ struct CloudsHarness: Sendable {
         gateways: [.init(url: "https://127.0.0.1:1", ca: "CA", key: "KEY")],
         providers: ["fake": { try FakeProvider(endpoint: $0, secret: $1).provider }]),
       logger: Logger(label: "clouds") { JSONLogHandler(label: $0, level: .critical) }, pace: pace,
-      now: { Date().timeIntervalSince1970 }, onRunning: { continuation.yield() })
+      now: { [clock] in clock.now }, onRunning: { continuation.yield() })
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
         do { try await service.run() } catch is CancellationError {}

@@ -170,12 +170,13 @@ import Wire
         try await clouds.addTarget()
         try await clouds.volume("a")
         try await clouds.volume("b")
-        let now = Int(Date().timeIntervalSince1970)
-        try await clouds.machine("short", on: "a", expiresAt: now + 2)
-        try await clouds.machine("long", on: "b", expiresAt: now + 2)
+        let now = Int(clouds.clock.now)
+        try await clouds.machine("short", on: "a", expiresAt: now + 1000)
+        try await clouds.machine("long", on: "b", expiresAt: now + 1000)
         try await clouds.ready("machines", "short")
         try await clouds.ready("machines", "long")
-        try await clouds.machine("long", on: "b", expiresAt: now + 3600)
+        try await clouds.machine("long", on: "b", expiresAt: now + 100_000)
+        clouds.clock.advance(by: 1001)
         try await clouds.wait(for: "the end of the short one") {
           let machine: CloudsAPI.Machine? = try await clouds.client().find(clouds.path("machines/short"))
           return machine == nil ? () : nil

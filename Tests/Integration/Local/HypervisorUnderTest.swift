@@ -142,13 +142,14 @@ final class HypervisorUnderTest: Sendable {
     return names.compactMap { pid_t($0) }.filter { pid in
       guard let bytes = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
       let words = String(decoding: bytes, as: UTF8.self).split(separator: "\0")
-      return words.first?.contains("qemu") == true && words.contains { $0.hasPrefix(state) && $0.hasSuffix("/pid") }
+      return words.first?.contains("qemu") == true && words.contains { $0.contains("\(state)/layers/") }
     }.compactMap { HostProcess(pid: $0) }
   }
 
   private func cleanUp() {
     kill()
     processes().forEach { $0.kill() }
+    if let run = try? StateFolder(path: state).runPath { try? FileManager.default.removeItem(atPath: run) }
     try? FileManager.default.removeItem(atPath: path)
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import Machines
 import Providers
 import Testing
 
@@ -79,6 +80,35 @@ import Testing
         #expect(hypervisor.leftovers() == [], "round \(round)")
       }
       #expect(kills > 20, "the daemon was hardly ever killed in the middle of a call")
+    }
+  }
+
+  @Test func `kill -9 at any moment never doubles, loses or forgets a machine`() async throws {
+    try await HypervisorUnderTest.with { hypervisor in
+      let provider = try hypervisor.provider
+      let (storage, compute) = (provider.storage, provider.compute)
+      let wish = Providers.MachineWish(
+        role: .guest, cpus: 1, memory: 64 << 20, firmware: .bios, volumes: [id("v")], network: .isolated,
+        forwardedPorts: [22])
+      var kills = 0
+      _ = try await storage.createVolume(id("v"), size: 16 << 20, from: nil, tags: [:])
+      for round in 1...6 {
+        kills += try await killing(hypervisor, within: 120) {
+          _ = try await compute.createMachine(self.id("m"), wish, tags: [:])
+        }
+        let machine = try #require(try await compute.machine(id("m")))
+        #expect(machine.state == .running && machine.forwards.map(\.guestPort) == [22], "round \(round)")
+        #expect(hypervisor.processes().count == 1, "round \(round)")
+        kills += try await killing(hypervisor, within: 30) { try await compute.stopMachine(self.id("m")) }
+        #expect(try await compute.machine(id("m"))?.state == .stopped)
+        #expect(hypervisor.processes().isEmpty, "round \(round)")
+        kills += try await killing(hypervisor, within: 100) { try await compute.startMachine(self.id("m")) }
+        #expect(hypervisor.processes().count == 1, "round \(round)")
+        kills += try await killing(hypervisor, within: 40) { try await compute.deleteMachine(self.id("m")) }
+        #expect(try await compute.machine(id("m")) == nil)
+        #expect(hypervisor.processes().isEmpty, "round \(round)")
+      }
+      #expect(kills > 6, "the daemon was hardly ever killed in the middle of a call")
     }
   }
 

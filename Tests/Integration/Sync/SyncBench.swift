@@ -43,7 +43,7 @@ final class SyncBench: Sendable {
     self.authority = authority.certificatePEM
     try Data((Base64URL.encode(issuer.publicKey) + "\n").utf8).write(to: URL(filePath: folder + "/issuers"))
     for path in [source, replica] {
-      FileManager.default.createFile(atPath: path, contents: nil)
+      _ = FileManager.default.createFile(atPath: path, contents: nil)
       guard truncate(path, off_t(size)) == 0 else { throw BenchFailure(what: "truncate \(path)") }
     }
     pool.start()
@@ -72,7 +72,7 @@ final class SyncBench: Sendable {
     ]
     let output = Pipe()
     gateway.standardOutput = output
-    FileManager.default.createFile(atPath: folder + "/gateway.log", contents: nil)
+    _ = FileManager.default.createFile(atPath: folder + "/gateway.log", contents: nil)
     gateway.standardError = FileHandle(forWritingAtPath: folder + "/gateway.log")
     try gateway.run()
     struct Line: Decodable { var port: Int }

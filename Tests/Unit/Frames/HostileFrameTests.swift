@@ -67,6 +67,15 @@ import Testing
         == .overlap(disk: 0, offset: 8192))
   }
 
+  @Test func `a frame of zeros cannot lock a whole large disk`() {
+    let decoder = FrameDecoder(sizes: [1 << 40])
+    let zeros = (0..<5).map {
+      (disk: UInt16(0), kind: UInt8(2), reserved: UInt8(0), length: UInt32(1) << 30, offset: UInt64($0) << 30)
+    }
+    #expect(throws: FrameError.tooManyZeros(bytes: 5 << 30)) { try decoder.decode(raw(zeros)) }
+    #expect(throws: Never.self) { try decoder.decode(raw(Array(zeros.prefix(4)))) }
+  }
+
   @Test func `a bomb stops at the declared length`() throws {
     // 64 MiB of zeros in one zstd frame, behind a header that declares one page.
     var small = try FrameEncoder([FrameExtent(disk: 0, kind: .data, range: 0..<4 << 20)], compression: .zstd(level: 1))

@@ -24,18 +24,20 @@ public struct MigrationConfiguration: Sendable {
   public var pollInterval: Double
   /// Seconds between two looks at something that becomes ready (a volume, a machine).
   public var settleInterval: Double
+  /// Seconds for which a worker holds a workflow without a sign of life; what a crash costs at most.
+  public var leaseSeconds: Double
   public var clock: WorkflowClock
   public var faults: FaultPoints
 
   public init(
     database: String, key: AgentKey, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
     clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, agentBinary: String? = nil,
-    pollInterval: Double = 0.5, settleInterval: Double = 1, clock: WorkflowClock = .system,
+    pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.bindings, self.callers) = (database, key, bindings, callers)
     (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)
-    (self.clock, self.faults) = (clock, faults)
+    (self.leaseSeconds, self.clock, self.faults) = (leaseSeconds, clock, faults)
   }
 }

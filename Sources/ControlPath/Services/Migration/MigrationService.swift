@@ -10,10 +10,16 @@ import Workflows
 /// configuration says; it ends by graceful shutdown.
 public struct MigrationService: Service {
   private let orchestrator: Orchestrator
+  private let onRunning: @Sendable (HTTPServer.Place) async -> Void
 
   /// Opens the database.
+  /// - Parameter onRunning: called for each address once it accepts requests.
   /// - Throws: `ConfigurationError`.
-  public init(configuration: MigrationConfiguration, logger: Logger) throws {
+  public init(
+    configuration: MigrationConfiguration, logger: Logger,
+    onRunning: @escaping @Sendable (HTTPServer.Place) async -> Void = { _ in }
+  ) throws {
+    self.onRunning = onRunning
     let database = try MigrationDatabase(path: configuration.database)
     orchestrator = Orchestrator(
       configuration: configuration, database: database, store: try SQLiteWorkflowStore(database.pool), logger: logger)
@@ -32,9 +38,13 @@ public struct MigrationService: Service {
     let configuration = orchestrator.configuration
     let worker = WorkflowWorker(
       store: orchestrator.store, catalog: orchestrator.catalog,
-      configuration: .init(owner: Identifier.make("worker"), pollInterval: configuration.pollInterval),
+      configuration: .init(
+        owner: Identifier.make("worker"), pollInterval: configuration.pollInterval,
+        leaseSeconds: configuration.leaseSeconds),
       clock: configuration.clock, faults: configuration.faults, logger: orchestrator.logger)
-    let servers = configuration.bindings.map { HTTPServer($0, logger: orchestrator.logger, routes: addRoutes) }
+    let servers = configuration.bindings.map {
+      HTTPServer($0, logger: orchestrator.logger, onRunning: onRunning, routes: addRoutes)
+    }
     let group = ServiceGroup(
       configuration: .init(
         services: servers.map { .init(service: $0) } + [

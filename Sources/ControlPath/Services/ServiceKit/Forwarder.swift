@@ -6,7 +6,7 @@ import NIOCore
 import NIOHTTP1
 import Wire
 
-/// Hands requests on to another service over its Unix socket, bodies streamed in both directions.
+/// Hands requests on to another service over its Unix socket; answers are streamed.
 public struct Forwarder: Sendable {
   private let name: String
   private let base: String
@@ -33,11 +33,9 @@ public struct Forwarder: Sendable {
     if let authorization { outgoing.headers.replaceOrAdd(name: "Authorization", value: authorization) }
     outgoing.headers.replaceOrAdd(name: "X-Forwarded-Proto", value: "https")
     if let host = request.head.authority { outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: host) }
-    if let length = request.headers[.contentLength].flatMap(Int64.init) {
-      if length > 0 { outgoing.body = .stream(request.body, length: .known(length)) }
-    } else if request.headers[.transferEncoding] != nil {
-      outgoing.body = .stream(request.body, length: .unknown)
-    }
+    // Taken in whole: a body that is still streamed when the service has answered would be read by two sides at once.
+    let body = try await request.body.collect(upTo: Self.longestBody)
+    if body.readableBytes > 0 { outgoing.body = .bytes(body) }
     let answer: HTTPClientResponse
     do { answer = try await RESTClient.http.execute(outgoing, timeout: timeout) } catch {
       if Task.isCancelled { throw CancellationError() }
@@ -59,6 +57,9 @@ public struct Forwarder: Sendable {
     if let length = answer.headers.first(name: "content-length") { headers[.contentLength] = length }
     return Response(status: status, headers: headers, body: .init(asyncSequence: answer.body))
   }
+
+  /// Bytes; the services' requests are JSON.
+  private static let longestBody = 8 << 20
 
   /// What belongs to one connection, or is set anew here.
   private static let dropped: Set<String> = [

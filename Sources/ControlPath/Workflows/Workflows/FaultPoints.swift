@@ -21,12 +21,14 @@ public struct FaultPoint: Hashable, Sendable, CustomStringConvertible {
   public var description: String { "\(name):\(when.rawValue)" }
 }
 
-/// Places where a test, or an operator rehearsing a disaster, may kill the process. Off unless asked for:
-/// `GODWIT_KILL_AT=STEP:WHEN:COUNT` raises SIGKILL when that point is reached for the COUNTth time;
-/// `GODWIT_FAULT_TRACE=FILE` appends every point reached, one a line.
+/// Places where a test, or an operator rehearsing a disaster, may kill the process. Off unless asked for by the
+/// environment (`fromEnvironment`).
 public struct FaultPoints: Sendable {
   /// The worker ends as if it had been killed: nothing is committed, the lease runs out. For tests within one process.
   public struct Abandoned: Error { public init() {} }
+
+  /// `KIND.STEP` that the current task runs; effects are named after it.
+  @TaskLocal static var step: String?
 
   private let visit: @Sendable (FaultPoint) throws -> Void
 
@@ -35,10 +37,18 @@ public struct FaultPoints: Sendable {
 
   public static let none = FaultPoints { _ in }
 
-  public func reach(_ name: String, _ when: FaultPoint.When) throws { try visit(FaultPoint(name, when)) }
+  /// Effects within a step are told apart by it: `sync.volumes/put.volume`.
+  public func reach(_ name: String, _ when: FaultPoint.When) throws {
+    guard when == .effect, let step = Self.step else { return try visit(FaultPoint(name, when)) }
+    try visit(FaultPoint("\(step)/\(name)", when))
+  }
 
-  /// As the environment says.
+  /// - `GODWIT_KILL_AT=NAME:WHEN:COUNT` raises SIGKILL when that point is reached for the COUNTth time by this process.
+  /// - `GODWIT_KILL_EACH=FILE` raises SIGKILL at every point that the file does not name yet, having added it: so a
+  ///   process that is started again and again is killed once at each point it passes.
+  /// - `GODWIT_FAULT_TRACE=FILE` appends every point reached, one a line.
   public static func fromEnvironment(_ environment: [String: String]) -> FaultPoints {
+    if let file = environment["GODWIT_KILL_EACH"] { return killingEach(namesIn: file) }
     let killAt = environment["GODWIT_KILL_AT"]
     let trace = environment["GODWIT_FAULT_TRACE"]
     guard killAt != nil || trace != nil else { return .none }
@@ -47,6 +57,17 @@ public struct FaultPoints: Sendable {
       let count = counts.increment(point)
       if let trace { append("\(point):\(count)\n", to: trace) }
       if "\(point):\(count)" == killAt { raise(SIGKILL) }
+    }
+  }
+
+  /// See `GODWIT_KILL_EACH`.
+  public static func killingEach(namesIn file: String) -> FaultPoints {
+    let known = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
+    let seen = Set(known.split(separator: "\n").map(String.init))
+    return FaultPoints { point in
+      guard !seen.contains("\(point)") else { return }
+      append("\(point)\n", to: file)
+      raise(SIGKILL)
     }
   }
 

@@ -71,7 +71,9 @@ extension WorkflowWorker {
       id: record.id, tenant: record.tenant, step: record.step, now: clock.now(), attempts: record.attempts,
       cancelRequested: record.cancelRequested, problem: record.problem, faults: faults)
     do {
-      let (state, outcome) = try await entry.run(record.step, record.state, context)
+      let (state, outcome) = try await FaultPoints.$step.withValue("\(record.kind).\(record.step)") {
+        try await entry.run(record.step, record.state, context)
+      }
       return change(record, state: state, outcome: outcome)
     } catch let abandoned as FaultPoints.Abandoned {
       throw abandoned

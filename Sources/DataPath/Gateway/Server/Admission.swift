@@ -33,6 +33,9 @@ final class Admission: Sendable {
   /// Bytes in use by all sessions.
   var used: Int { state.withLock { $0.used } }
 
+  /// Requests that wait for room.
+  var waiting: Int { state.withLock { $0.queues.values.reduce(0) { $0 + $1.count } } }
+
   /// Runs `body` while `bytes` count as held by `session`; waiting requests count as well.
   ///
   /// - Throws: `Problem` `busy` where the session's budget does not suffice; what `body` throws.

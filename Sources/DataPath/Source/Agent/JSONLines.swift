@@ -20,16 +20,18 @@ public struct JSONLines: LogHandler {
     var fields = metadata.merging(event.metadata ?? [:]) { $1 }
     if let error = event.error { fields["error"] = "\(error)" }
     Gate.shared.write(
-      Self.line(at: Date(), level: event.level, label: label, message: event.message.description, fields: fields))
+      Self.line(
+        at: Date(), level: event.level.rawValue, label: label, message: event.message.description,
+        fields: fields.mapValues { "\($0)" }))
   }
 
   static func line(
-    at time: Date, level: Logger.Level, label: String, message: String, fields: Logger.Metadata
+    at time: Date, level: String, label: String, message: String, fields: [String: String]
   ) -> [UInt8] {
-    var text = "{\"time\":\(quoted(time.formatted(.iso8601))),\"level\":\(quoted(level.rawValue))"
+    var text = "{\"time\":\(quoted(time.formatted(.iso8601))),\"level\":\(quoted(level))"
     text += ",\"logger\":\(quoted(label)),\"message\":\(quoted(message))"
     for (key, value) in fields.sorted(by: { $0.key < $1.key }) {
-      text += ",\(quoted(key)):\(quoted("\(value)"))"
+      text += ",\(quoted(key)):\(quoted(value))"
     }
     return Array((text + "}\n").utf8)
   }

@@ -182,10 +182,14 @@ public final class LinuxSource: SyncSource {
 
   public func commit() -> Bool {
     let session = session.withLock { $0 }
-    guard (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil else { return false }
+    // Asked again: after a mismatch, in a newer epoch, or by a later life.
+    if hasCommitted(session: session) { return true }
     return state.withLock { state in
-      guard let still = state.still else { return hasCommitted(session: session) }
-      return still.filesystems.isEmpty || still.hold()
+      guard let still = state.still, still.filesystems.isEmpty || still.hold() else { return false }
+      // Only what is surely held may be noted: a later life that finds the note takes the filesystems for frozen.
+      if (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil { return true }
+      still.thaw()
+      return false
     }
   }
 

@@ -8,11 +8,11 @@ import Wire
 
 extension SyncDriver {
   /// Reads, hashes, compares and sends one frame.
-  func carry(_ frame: SyncMachine.Frame) async throws -> SyncMachine.Event? {
+  func carry(_ frame: SyncMachine.Frame, from instant: CapturedInstant?) async throws -> SyncMachine.Event? {
     do {
       switch frame.origin {
       case .disk: return try await carryFromDisk(frame)
-      case .memory: return try await carryFromMemory(frame)
+      case .memory: return try await carryFromMemory(frame, instant)
       }
     } catch let error as TransportError {
       return try await reaction(to: error, frame: frame)
@@ -38,8 +38,10 @@ extension SyncDriver {
     return .carried(frame.sequence, records)
   }
 
-  private func carryFromMemory(_ frame: SyncMachine.Frame) async throws -> SyncMachine.Event {
-    guard let capture = state.withLock({ $0.capture }) else {
+  private func carryFromMemory(_ frame: SyncMachine.Frame, _ capture: CapturedInstant?) async throws
+    -> SyncMachine.Event
+  {
+    guard let capture else {
       throw SyncFailure(code: "internal", message: "frame \(frame.sequence.rawValue) wants an instant that is not held")
     }
     let body = try await encode(frame.extents) { capture.bytes(of: $0) }

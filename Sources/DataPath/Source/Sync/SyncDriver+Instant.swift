@@ -50,10 +50,9 @@ extension SyncDriver {
     return .thawed(inTime: inTime)
   }
 
-  func powerOff() async throws -> SyncMachine.Event? {
+  func powerOff() async {
     let (receipt, progress) = (state.withLock { $0.receipt }, progress)
     await beforePowerOff(Result(receipt: receipt, failure: nil, progress: progress))
-    try await onPool { self.source.powerOff() }
-    return nil
+    try? await onPool { self.source.powerOff() }
   }
 }

@@ -71,7 +71,7 @@ extension SyncDriver {
             code: "manifest_diverged", message: "the gateway's chain after part \(flush.part) is not ours; start anew")
         }
       }
-      return .flushed(part: flush.part)
+      return .flushed(flush.epoch, part: flush.part)
     } catch let error as TransportError where error.problemCode == "epoch_closed" {
       return .epochClosed(flush.epoch)
     }

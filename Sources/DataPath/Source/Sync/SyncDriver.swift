@@ -92,6 +92,7 @@ final class SyncDriver: Sendable {
   /// Runs the sync to its end. Never throws: the result says what became of it.
   func run() async -> Result {
     var machine = machine
+    var powersOff = false
     continuation.yield(.start)
     let ended = await withTaskCancellationHandler {
       await withDiscardingTaskGroup(returning: SyncMachine.Outcome.self) { group in
@@ -100,8 +101,11 @@ final class SyncDriver: Sendable {
           let actions = machine.handle(event)
           state.withLock { $0.progress = machine.progress }
           for action in actions {
-            if case .finish(let outcome) = action { return outcome }
-            begin(action, in: &group)
+            switch action {
+            case .finish(let outcome): return outcome
+            case .powerOff: powersOff = true
+            default: begin(action, in: &group)
+            }
           }
         }
         return .ended(reason: "cancelled")
@@ -109,6 +113,8 @@ final class SyncDriver: Sendable {
     } onCancel: {
       cancel(SyncFailure(code: "cancelled", message: "the sync was cancelled"))
     }
+    // Only now, as the end of the group cancels what runs in it.
+    if powersOff { await powerOff() }
     return result(ended)
   }
 
@@ -149,9 +155,11 @@ final class SyncDriver: Sendable {
     case .release: state.withLock { $0.capture = nil }
     case .finish: break
     default:
+      // A frame belongs to the instant that was held when it was asked for, and is abandoned with it.
+      let capture = state.withLock { $0.capture }
       group.addTask { [self] in
         do {
-          if let event = try await perform(action) { feed(event) }
+          if let event = try await perform(action, capture) { feed(event) }
         } catch is CancellationError {
           // The sync has ended; nobody waits for this answer.
         } catch { fail(error) }
@@ -159,7 +167,7 @@ final class SyncDriver: Sendable {
     }
   }
 
-  private func perform(_ action: SyncMachine.Action) async throws -> SyncMachine.Event? {
+  private func perform(_ action: SyncMachine.Action, _ instant: CapturedInstant?) async throws -> SyncMachine.Event? {
     switch action {
     case .prepare(let restart): .prepared(try await onPool { try self.source.prepare(restart: restart) })
     case .open(let fresh): try await open(fresh: fresh)
@@ -168,14 +176,13 @@ final class SyncDriver: Sendable {
       case .taken(let extents): .taken(extents)
       case .lost(let reason): .trackingLost(reason: reason)
       }
-    case .carry(let frame): try await carry(frame)
+    case .carry(let frame): try await carry(frame, from: instant)
     case .flush(let flush): try await self.flush(flush)
     case .freeze(let hold): try await freeze(hold: hold)
     case .capture(let extents): try await capture(extents)
     case .thaw: try await thaw()
     case .seal(let epoch, let final): try await seal(epoch, final: final)
-    case .powerOff: try await powerOff()
-    case .mark, .settle, .release, .finish: nil
+    case .mark, .settle, .release, .powerOff, .finish: nil
     }
   }
 

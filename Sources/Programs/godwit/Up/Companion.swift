@@ -9,6 +9,8 @@ struct Companion: Sendable {
   /// `godwit-gateway`; found beside this executable.
   let name: String
   let arguments: [String]
+  /// What else it was started with, and must be started again for when it changes: a certificate's text.
+  let revision: String
   /// The state folder; the pid file is `run/NAME.pid`, the log `logs/NAME.log`.
   let folder: String
 
@@ -18,6 +20,7 @@ struct Companion: Sendable {
     /// Clock ticks from boot to its start, of /proc/PID/stat.
     var started: UInt64
     var arguments: [String]
+    var revision: String
   }
 
   private var pidFile: String { "\(folder)/run/\(name).pid" }
@@ -35,7 +38,7 @@ struct Companion: Sendable {
   /// ended first.
   func ensure(logger: Logger) throws {
     if let record = try running() {
-      if record.arguments == arguments { return }
+      if record.arguments == arguments, record.revision == revision { return }
       logger.notice("settings changed, restarting", metadata: ["program": "\(name)", "pid": "\(record.pid)"])
       try end()
     }
@@ -44,7 +47,7 @@ struct Companion: Sendable {
     guard let started = Self.startTime(pid) else {
       throw ConfigurationError("\(name) ended at once.", remedy: "See \(folder)/logs/\(name).log.")
     }
-    let record = Record(pid: pid, started: started, arguments: arguments)
+    let record = Record(pid: pid, started: started, arguments: arguments, revision: revision)
     try PrivateFile.write(Array(JSONEncoder().encode(record)), to: pidFile)
     logger.info("program started", metadata: ["program": "\(name)", "pid": "\(pid)"])
   }

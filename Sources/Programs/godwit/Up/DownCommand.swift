@@ -15,8 +15,8 @@ struct DownCommand: AsyncParsableCommand {
   func run() async throws {
     let folder = URL(fileURLWithPath: state).standardizedFileURL.path
     try endPlatform(folder)
-    let hypervisor = Companion(name: "godwit-hypervisor", arguments: [], folder: folder)
-    try Companion(name: "godwit-gateway", arguments: [], folder: folder).end()
+    let hypervisor = Companion(name: "godwit-hypervisor", arguments: [], revision: "", folder: folder)
+    try Companion(name: "godwit-gateway", arguments: [], revision: "", folder: folder).end()
     if try hypervisor.running() != nil, !keepMachines { try await endMachines(folder) }
     try hypervisor.end()
   }

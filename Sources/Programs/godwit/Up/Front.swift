@@ -23,7 +23,11 @@ struct Front: Sendable {
     for method in methods {
       tenants.on("", method: method, use: tenantRoute)
       tenants.on("**", method: method, use: tenantRoute)
-      router.on("**", method: method) { request, context in try await migration.forward(request, context) }
+      // Named one by one: below a literal part of another route, a catch-all at the root is not considered.
+      for path in ["v1/enrolments", "v1/agent/**"] {
+        router.on(RouterPath(path), method: method) { request, context in try await migration.forward(request, context)
+        }
+      }
     }
   }
 

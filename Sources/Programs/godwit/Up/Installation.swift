@@ -11,7 +11,7 @@ struct Installation {
   /// Sign service tokens of the front and of the migration service.
   let frontKey: AgentKey
   let migrationKey: AgentKey
-  /// The gateway signs receipts with it.
+  /// The gateway signs receipts with it; it lies where the gateway looks for it.
   let gatewayKey: AgentKey
   /// What the hypervisor's callers show.
   let hypervisorToken: AdminToken
@@ -33,7 +33,7 @@ struct Installation {
     authority = try CertificateAuthority.open(folder: folder + "/ca")
     frontKey = try SigningKey.open(file: folder + "/keys/front.key")
     migrationKey = try SigningKey.open(file: folder + "/keys/migration.key")
-    gatewayKey = try SigningKey.open(file: folder + "/keys/gateway.key")
+    gatewayKey = try SigningKey.open(file: folder + "/gateway/key")
     hypervisorToken = try AdminToken.open(file: folder + "/keys/hypervisor.token")
   }
 

@@ -1,6 +1,7 @@
 import Clouds
 import Foundation
 import Logging
+import Migration
 import Providers
 import ServiceKit
 import ServiceLifecycle
@@ -76,18 +77,19 @@ struct Plan: Sendable {
       if let appliance {
         arguments += ["--appliance-kernel", appliance + "/vmlinuz", "--appliance-initramfs", appliance + "/initramfs"]
       }
-      companions.append(Companion(name: "godwit-hypervisor", arguments: arguments, folder: folder))
+      companions.append(Companion(name: "godwit-hypervisor", arguments: arguments, revision: "", folder: folder))
     }
     if withGateway {
       let identity = try installation.authority.server("gateway", hosts: names)
+      let issuers = folder + "/keys/issuers"
+      try PrivateFile.write(Array((Base64URL.encode(installation.migrationKey.publicKey) + "\n").utf8), to: issuers)
       companions.append(
         Companion(
           name: "godwit-gateway",
           arguments: [
             "--state", folder + "/gateway", "--listen", "\(gatewayHost):\(gatewayPort)", "--certificate",
-            identity.certificateFile, "--private-key", identity.keyFile, "--signing-key", folder + "/keys/gateway.key",
-            "--issuer", Base64URL.encode(installation.migrationKey.publicKey)
-          ], folder: folder))
+            identity.certificateFile, "--private-key", identity.keyFile, "--issuer-key", issuers
+          ], revision: identity.certificatePEM, folder: folder))
     }
     return companions
   }
@@ -109,8 +111,17 @@ struct Plan: Sendable {
   }
 
   func migration(_ ready: Readiness) throws -> [any Service] {
-    ready.mark("migration")
-    return []
+    let logger = Logger(label: "migration")
+    let service = try MigrationService(
+      configuration: .init(
+        database: folder + "/migration/migration.sqlite", key: installation.migrationKey, bindings: [],
+        callers: ["front": installation.frontKey.publicKey], clouds: .unix(path: installation.socket("clouds")),
+        publicURL: publicURL, certificateAuthority: installation.authority.certificatePEM, agentBinary: agent),
+      logger: logger)
+    let server = HTTPServer(
+      .unix(path: installation.socket("migration")), logger: logger, onRunning: { _ in ready.mark("migration") },
+      routes: service.addRoutes)
+    return [service, server]
   }
 
   func front(_ ready: Readiness) throws -> HTTPServer {

@@ -38,14 +38,14 @@ struct UpCommand: AsyncParsableCommand {
     let plan = try Plan(self, installation)
     let logger = Logger(label: "up")
     let companions = try plan.companions()
-    for companion in companions { try companion.ensure(logger: logger) }
-    try PrivateFile.write(Array("\(getpid())".utf8), to: installation.folder + "/run/godwit.pid")
     let ready = Readiness(of: ["clouds", "migration", "front"])
     var services: [any Service] = [CompanionKeeper(companions: companions, logger: logger)]
     services.append(plan.clouds(ready))
     services.append(contentsOf: try plan.migration(ready))
     services.append(try plan.front(ready))
     services.append(Announcement(ready: ready, plan: plan, logger: logger))
+    for companion in companions { try companion.ensure(logger: logger) }
+    try PrivateFile.write(Array("\(getpid())".utf8), to: installation.folder + "/run/godwit.pid")
     try await ServiceGroup(
       configuration: .init(services: services, gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
     ).run()

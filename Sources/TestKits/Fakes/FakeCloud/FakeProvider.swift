@@ -24,7 +24,10 @@ public struct FakeProvider: Storage, Compute {
   public func createVolume(_ id: ResourceID, size: UInt64, from snapshot: ResourceID?, tags: Tags) async throws
     -> Volume
   {
-    try await ask { try await client.put("/volumes/\(id)", FakeVolumeBody(size: size, snapshot: snapshot, tags: tags)) }
+    try FakeCloud.check(id)
+    return try await ask {
+      try await client.put("/volumes/\(id)", FakeVolumeBody(size: size, snapshot: snapshot, tags: tags))
+    }
   }
   public func volume(_ id: ResourceID) async throws -> Volume? {
     try await ask { try await client.find("/volumes/\(id)") }

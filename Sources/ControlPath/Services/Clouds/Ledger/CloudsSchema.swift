@@ -4,7 +4,7 @@ import GRDB
 enum CloudsSchema {
   static var migrations: DatabaseMigrator {
     var migrator = DatabaseMigrator()
-    migrator.registerMigration("1 targets and ledger") { database in
+    migrator.registerMigration("clouds-1") { database in
       try database.create(table: "installation") { table in
         table.column("id", .text).notNull().primaryKey()
       }

@@ -23,7 +23,8 @@ struct MigrationActions: Sendable {
       guard let source = try MigrationDatabase.find(SourceRow.self, tenant, wish.source, db) else {
         throw Problem.notFound("source \(wish.source)")
       }
-      let id = Identifier.make("mig")
+      let id = Identifier.make("mig", tenant: tenant, key: wish.key)
+      if let known = try MigrationDatabase.find(MigrationRow.self, tenant, id, db) { return known }
       let row = MigrationRow(
         id: id, tenant: tenant, name: wish.name, source: source.id, target: wish.target, state: .connecting,
         paused: false, schedule: wish.schedule, retention: wish.retention ?? 3,
@@ -77,7 +78,7 @@ struct MigrationActions: Sendable {
   }
 
   func beginTest(_ tenant: String, _ id: String, _ wish: MigrationAPI.LaunchWish) async throws -> LaunchRow {
-    let (now, key) = (orchestrator.now(), Identifier.make("lau"))
+    let (now, key) = (orchestrator.now(), Identifier.make("lau", tenant: tenant, key: wish.key))
     guard (60...604_800).contains(wish.expiresIn ?? 3600) else {
       throw Problem.malformed("A test lives for 60 s to 7 days.")
     }
@@ -85,6 +86,7 @@ struct MigrationActions: Sendable {
       guard var migration = try MigrationDatabase.find(MigrationRow.self, tenant, id, db) else {
         throw Problem.notFound("migration \(id)")
       }
+      if let known = try MigrationDatabase.find(LaunchRow.self, tenant, key, db), known.migration == id { return known }
       guard migration.activity == nil, migration.state != .done else { throw Problem.busy(migration) }
       let points = PointRow.filter(
         Column("tenant") == tenant && Column("migration") == id && Column("removing") == false)

@@ -5,6 +5,7 @@ import Hummingbird
 import NIOCore
 import ServiceKit
 import Wire
+import Workflows
 
 /// The agents' side of the API. Authorised by key proofs; never by the tenants' tokens.
 struct AgentRoutes: Sendable {
@@ -17,6 +18,7 @@ struct AgentRoutes: Sendable {
       let key = try await identity.proof(of: request, accessToken: nil)
       let enrolment = try await request.json(EnrolmentRequest.self)
       let source = try await Enrolment(orchestrator: orchestrator).enrol(enrolment, key: key)
+      try orchestrator.configuration.faults.reach("agent.enrolled", .after)
       return try JSONAnswer(identity.credential(for: source), status: .created)
     }
     router.post("v1/agent/token") { request, _ in
@@ -32,7 +34,9 @@ struct AgentRoutes: Sendable {
       let source = try await identity.source(of: request)
       let instance = request.uri.queryParameters["instance"].map { String($0.prefix(64)) }
       try await AgentPresence(orchestrator: orchestrator).note(source, instance: instance)
-      try await take(try await request.json(AgentReport.self), from: source)
+      let report = try await request.json(AgentReport.self)
+      try await take(report, from: source)
+      try orchestrator.configuration.faults.reach("agent.reported.\(report.state.rawValue)", .after)
       return Response(status: .noContent)
     }
     router.get("v1/agent/download/linux-x86_64") { _, _ in try download() }

@@ -21,47 +21,47 @@ struct CloudsClient: Sendable {
   func target(_ id: String) async throws -> CloudsAPI.Target? { try await client.find(path("targets", id)) }
 
   func putVolume(_ id: String, _ wish: CloudsAPI.VolumeWish) async throws -> CloudsAPI.Volume {
-    try await changing("put.volume") { try await client.put(path("volumes", id), wish) }
+    try await changing("put.volume", id) { try await client.put(path("volumes", id), wish) }
   }
 
   func volume(_ id: String) async throws -> CloudsAPI.Volume? { try await client.find(path("volumes", id)) }
 
   func deleteVolume(_ id: String) async throws {
-    try await changing("delete.volume") { try await client.delete(path("volumes", id)) }
+    try await changing("delete.volume", id) { try await client.delete(path("volumes", id)) }
   }
 
   func attach(_ id: String) async throws -> CloudsAPI.Attachment {
-    try await changing("put.attachment") {
+    try await changing("put.attachment", id) {
       try await client.put(path("volumes", id, "attachment"), Empty())
     }
   }
 
   func detach(_ id: String) async throws {
-    try await changing("delete.attachment") { try await client.delete(path("volumes", id, "attachment")) }
+    try await changing("delete.attachment", id) { try await client.delete(path("volumes", id, "attachment")) }
   }
 
   func putSnapshot(_ id: String, _ wish: CloudsAPI.SnapshotWish) async throws -> CloudsAPI.Snapshot {
-    try await changing("put.snapshot") { try await client.put(path("snapshots", id), wish) }
+    try await changing("put.snapshot", id) { try await client.put(path("snapshots", id), wish) }
   }
 
   func snapshot(_ id: String) async throws -> CloudsAPI.Snapshot? { try await client.find(path("snapshots", id)) }
 
   func deleteSnapshot(_ id: String) async throws {
-    try await changing("delete.snapshot") { try await client.delete(path("snapshots", id)) }
+    try await changing("delete.snapshot", id) { try await client.delete(path("snapshots", id)) }
   }
 
   func putMachine(_ id: String, _ wish: CloudsAPI.MachineWish) async throws -> CloudsAPI.Machine {
-    try await changing("put.machine") { try await client.put(path("machines", id), wish) }
+    try await changing("put.machine", id) { try await client.put(path("machines", id), wish) }
   }
 
   func machine(_ id: String) async throws -> CloudsAPI.Machine? { try await client.find(path("machines", id)) }
 
   func deleteMachine(_ id: String) async throws {
-    try await changing("delete.machine") { try await client.delete(path("machines", id)) }
+    try await changing("delete.machine", id) { try await client.delete(path("machines", id)) }
   }
 
   func power(_ id: String, _ action: CloudsAPI.Power.Action) async throws {
-    try await changing("post.power") {
+    try await changing("post.power", id) {
       try await client.post(path("machines", id, "power"), CloudsAPI.Power(action: action))
     }
   }
@@ -83,9 +83,10 @@ struct CloudsClient: Sendable {
     parts.reduce(RESTClient.path("v1", "tenants", tenant)) { $0 + RESTClient.path($1) }
   }
 
-  private func changing<Value>(_ name: String, _ body: () async throws -> Value) async throws -> Value {
+  /// Disks are told apart by the last part of the id: `put.volume.0`.
+  private func changing<Value>(_ name: String, _ id: String, _ body: () async throws -> Value) async throws -> Value {
     let value = try await body()
-    try faults.reach(name, .effect)
+    try faults.reach("\(name).\(id.split(separator: "-").last ?? "")", .effect)
     return value
   }
 }

@@ -106,8 +106,8 @@ extension Orchestrator {
     let clouds = try clouds(context.tenant)
     var left = 0
     for disk in migration.disks {
-      guard let volume = try await clouds.volume(disk.volume) else { continue }
-      if volume.location != nil { try await clouds.detach(disk.volume) }
+      guard try await clouds.volume(disk.volume) != nil else { continue }
+      try await clouds.detach(disk.volume)
       try await clouds.deleteVolume(disk.volume)
       left += 1
     }

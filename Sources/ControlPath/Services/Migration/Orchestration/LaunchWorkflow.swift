@@ -79,7 +79,10 @@ extension Orchestrator {
     let shape = CloudsAPI.MachineShape(
       role: .appliance, cpus: 1, memory: 512 << 20, firmware: machine.firmware,
       volumes: migration.disks.indices.map(launch.clone), network: .none,
-      applianceArguments: ["firmware=\(machine.firmware.rawValue)"])
+      applianceArguments: [
+        "godwit.firmware=\(machine.firmware.rawValue)",
+        "godwit.disks=" + migration.disks.map(\.name).joined(separator: ",")
+      ])
     _ = try await clouds(context.tenant).putMachine(
       launch.appliance,
       CloudsAPI.MachineWish(

@@ -1,0 +1,81 @@
+import Replication
+
+/// The rules, as assertions.
+extension World {
+  /// A lower sequence is never written over a higher one, an old epoch never after a new one, nothing after a seal.
+  func checkWrite(_ cell: Int, _ frame: SyncMachine.Frame) throws {
+    if gateway.store.stored.sealed { throw violation("cell \(cell) was written after the seal") }
+    if gateway.store.stored.epoch > frame.epoch {
+      throw violation("cell \(cell) was written by epoch \(frame.epoch.rawValue) after a newer one was opened")
+    }
+    if let last = gateway.volume.last[cell], last.epoch == frame.epoch, last.sequence > frame.sequence {
+      throw violation("sequence \(frame.sequence.rawValue) was written over \(last.sequence.rawValue) at cell \(cell)")
+    }
+    gateway.volume.last[cell] = (frame.epoch, frame.sequence)
+  }
+
+  /// The map never claims more than the volumes would hold after a loss of power.
+  func checkClaims() throws {
+    for leaf in 0..<grid.leafCount {
+      let state = gateway.store.map[leaf]
+      guard state.kind == .data || state.kind == .zero else { continue }
+      let cells = grid.cells(ofLeaf: leaf)
+      let found = grid.record(ofLeaf: leaf, gateway.volume.durable[cells])
+      let isSure = cells.allSatisfy { gateway.volume.isDurable($0, as: gateway.volume.durable[$0]) }
+      if found.kind != state.kind || found.digest != state.digest || !isSure {
+        throw violation("the map claims leaf \(leaf) and the volume does not surely hold it")
+      }
+    }
+  }
+
+  /// What differs from a leaf that the gateway holds is marked, or a write of it has not completed.
+  func checkNothingLost() throws {
+    guard source.isTracking, source.isEstablished, !source.hasMissed else { return }
+    for leaf in 0..<grid.leafCount where source.used[leaf] {
+      let state = gateway.store.map[leaf]
+      guard state.kind == .data || state.kind == .zero, !source.suspects.contains(leaf) else { continue }
+      for cell in grid.cells(ofLeaf: leaf) where gateway.volume.durable[cell] != source.cells[cell] {
+        if !source.live[cell], !source.pending[cell], !isInFlight(cell) {
+          throw violation("cell \(cell) differs and is marked nowhere")
+        }
+      }
+    }
+  }
+
+  /// A sealed replica is the source at its instant, byte for byte, and says so.
+  func checkSeal() throws {
+    guard let session = gateway.store.stored.session, let image = instants[session] else {
+      throw violation("sealed without an instant")
+    }
+    for leaf in 0..<grid.leafCount {
+      let state = gateway.store.map[leaf]
+      if !state.sealed { throw violation("leaf \(leaf) is not sealed") }
+      guard image.used[leaf] else { continue }
+      if state.kind == .free { throw violation("leaf \(leaf) is in use and sealed as free") }
+      let cells = grid.cells(ofLeaf: leaf)
+      for cell in cells {
+        if gateway.volume.read(cell) != image.cells[cell] {
+          throw violation("cell \(cell) of the sealed volume is not what the source held at the instant")
+        }
+        if !gateway.volume.isDurable(cell, as: gateway.volume.visible[cell]) {
+          throw violation("cell \(cell) of the sealed volume is not durable")
+        }
+      }
+      let record = grid.record(ofLeaf: leaf, image.cells[cells])
+      if record.kind != state.kind || record.digest != state.digest {
+        throw violation("the map seals leaf \(leaf) with another digest")
+      }
+    }
+  }
+
+  /// After the final seal the replica is the source at power-off.
+  func checkEnd() throws {
+    guard source.isOff, source.isFrozen else { throw violation("the source runs after the final seal") }
+    if !source.inFlight.isEmpty { throw violation("a write was in flight at power-off") }
+    for leaf in 0..<grid.leafCount where source.used[leaf] {
+      for cell in grid.cells(ofLeaf: leaf) where gateway.volume.read(cell) != source.cells[cell] {
+        throw violation("cell \(cell) of the final point is not what the source held at power-off")
+      }
+    }
+  }
+}
