@@ -65,6 +65,7 @@ struct ControlPlane: Codable, Sendable {
     ) { place in
       guard case .tcp(_, let port) = place else { throw CancellationError() }
       let plane = ControlPlane(folder: folder, endpoint: "http://127.0.0.1:\(port)")
+      for name in ["migration", "front", "gateway"] { _ = try plane.key(name) }
       let admin = try FakeCloudAdmin(endpoint: plane.endpoint)
       guard running else { return try await body(plane, admin) }
       return try await withThrowingTaskGroup(of: Value?.self) { group in

@@ -72,18 +72,12 @@ public struct WorkflowWorker: Service {
     signal.yield()
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { await tick() }
-      group.addTask {
-        defer { signal.finish() }
-        try await withGracefulShutdownHandler {
-          try await work()
-        } onGracefulShutdown: {
-          signal.finish()
-        }
+      defer { group.cancelAll() }
+      try await withGracefulShutdownHandler {
+        try await work()
+      } onGracefulShutdown: {
+        signal.finish()
       }
-      // The ticker ends by shutdown or cancellation, the work when the stream has ended.
-      try await group.next()
-      group.cancelAll()
-      try await group.waitForAll()
     }
   }
 
@@ -107,7 +101,11 @@ public struct WorkflowWorker: Service {
               slots.change(by: -1)
               signal.yield()
             }
-            try await perform(record)
+            do { try await perform(record) } catch {
+              // The loop beside this task does not see its error; it ends with the signals.
+              signal.finish()
+              throw error
+            }
           }
         }
       }

@@ -70,7 +70,9 @@ extension Orchestrator {
           && Column("state") != "done"
       ).fetchCount(db)
     }
-    guard source.isOnline(at: now()), others == 0 else { return .next("points") }
+    // After a switch the source is off, however lately it was seen.
+    let isOff = migration.sealedFinalAt.map { source.lastSeenAt <= $0 + AgentPresence.goodbyeSeconds } ?? false
+    guard source.isOnline(at: now()), !isOff, others == 0 else { return .next("points") }
     let command = CommandRow(
       id: "uninstall-" + migration.id, tenant: context.tenant, source: source.id, body: .uninstall, ended: false,
       waker: context.id, createdAt: now())
