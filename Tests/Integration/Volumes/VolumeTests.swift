@@ -1,4 +1,5 @@
 import Blocks
+import CoreFoundation
 import Foundation
 import Glibc
 import Testing
