@@ -1,5 +1,6 @@
 import Frames
 import Testing
+import Wire
 
 @testable import Source
 
@@ -18,6 +19,15 @@ import Testing
   @Test func `a bucket without a rate never waits`() {
     var bucket = TokenBucket(rate: nil, burst: 0, now: start)
     #expect(bucket.spend(1e18, now: start) == .zero)
+  }
+
+  @Test(.timeLimit(.minutes(1))) func `a budget in bytes a second is one`() async throws {
+    let pace = Pace(limits: .init(link: 10_000_000, read: 10_000_000), disks: [])
+    let begin = ContinuousClock.now
+    // A quarter of a second's worth is there at once, the rest comes at the rate.
+    for _ in 0..<6 { try await pace.beforeSend(1_000_000) }
+    #expect(.now - begin >= .milliseconds(300))
+    #expect(.now - begin < .seconds(10))
   }
 
   @Test func `a slow disk is given room, and the room is taken back`() {

@@ -19,12 +19,12 @@ struct LeafReader: Sendable {
     while start < leaves.count {
       var end = start + 1
       while end < leaves.count, leaves[end] == leaves[end - 1] + 1 { end += 1 }
-      let range = leaves[start] * Leaf.size..<min((leaves[end - 1] + 1) * Leaf.size, reader.size)
-      guard leaves[start] < Leaf.count(bytes: reader.size), leaves[end - 1] < Leaf.count(bytes: reader.size) else {
+      guard leaves[end - 1] < Leaf.count(bytes: reader.size) else {
         throw BlockError(
           .outOfRange, call: "read leaves", device: "disk \(disk)", offset: leaves[end - 1] * Leaf.size,
           reason: "the disk has \(reader.size) bytes")
       }
+      let range = leaves[start] * Leaf.size..<min((leaves[end - 1] + 1) * Leaf.size, reader.size)
       let place = start * Int(Leaf.size)
       let target = UnsafeMutableRawBufferPointer(rebasing: buffer.unsafeMutableBytes[place..<place + range.count])
       var span = target.mutableBytes

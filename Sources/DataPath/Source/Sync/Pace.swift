@@ -24,7 +24,8 @@ final class Pace: Sendable {
 
   init(limits: SyncCommand.Limits, disks: [String], now: ContinuousClock.Instant = .now) {
     latency = limits.latency
-    let (link, read) = (limits.link.map(Double.init), limits.read.map(Double.init))
+    // Not `map(Double.init)`: that may pick `init(bitPattern:)`.
+    let (link, read) = (limits.link.map { Double($0) }, limits.read.map { Double($0) })
     state = Mutex(
       State(
         link: TokenBucket(rate: link, burst: (link ?? 0) / 4, now: now),

@@ -4,6 +4,8 @@ struct TokenBucket: Sendable {
   var rate: Double?
   /// Units that may be saved up.
   let burst: Double
+  /// Seconds; who still overdraws then waits again.
+  private static let longestWait = 600.0
   private var level: Double
   private var filled: ContinuousClock.Instant
 
@@ -17,6 +19,6 @@ struct TokenBucket: Sendable {
     let seconds = (now - filled) / .seconds(1)
     level = min(burst, level + seconds * rate) - amount
     filled = now
-    return level >= 0 ? .zero : .seconds(-level / rate)
+    return level >= 0 ? .zero : .seconds(min(-level / rate, Self.longestWait))
   }
 }
