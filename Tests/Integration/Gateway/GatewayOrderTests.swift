@@ -1,6 +1,7 @@
 import Blocks
 import Foundation
 import Frames
+import Gateway
 import Replication
 import Synchronization
 import Testing

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Replication
+import ServiceKit
 import Testing
 import Transport
 import Wire

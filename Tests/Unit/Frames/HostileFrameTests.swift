@@ -72,8 +72,8 @@ import Testing
     let zeros = (0..<5).map {
       (disk: UInt16(0), kind: UInt8(2), reserved: UInt8(0), length: UInt32(1) << 30, offset: UInt64($0) << 30)
     }
-    #expect(throws: FrameError.tooManyZeros(bytes: 5 << 30)) { try decoder.decode(raw(zeros)) }
-    #expect(throws: Never.self) { try decoder.decode(raw(Array(zeros.prefix(4)))) }
+    #expect(throws: FrameError.tooManyZeros(bytes: 5 << 30)) { _ = try decoder.decode(raw(zeros)) }
+    #expect(throws: Never.self) { _ = try decoder.decode(raw(Array(zeros.prefix(4)))) }
   }
 
   @Test func `a bomb stops at the declared length`() throws {

@@ -20,7 +20,7 @@ import Wire
 
   @Test func `waiting sessions are served in turn, however long their queues`() async throws {
     let admission = Admission(perSession: 100, total: 100)
-    let order = Mutex<[String]>([])
+    let order = Served()
     let (gate, open) = AsyncStream.makeStream(of: Void.self)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await admission.hold(100, for: "first") { for await _ in gate { break } } }
@@ -28,14 +28,14 @@ import Wire
       // Six requests of a greedy session queue up before one of a modest session.
       for index in 0..<7 {
         let session = index == 6 ? "modest" : "greedy"
-        group.addTask { try await admission.hold(16, for: session) { order.withLock { $0.append(session) } } }
+        group.addTask { try await admission.hold(16, for: session) { order.sessions.withLock { $0.append(session) } } }
         while admission.waiting < index + 1 { await Task.yield() }
       }
       open.yield()
       try await group.waitForAll()
     }
-    let position = try #require(order.withLock { $0 }.firstIndex(of: "modest"))
-    #expect(order.withLock { $0 }.count == 7)
+    let position = try #require(order.sessions.withLock { $0 }.firstIndex(of: "modest"))
+    #expect(order.sessions.withLock { $0 }.count == 7)
     #expect(position <= 6)
     #expect(admission.used == 0)
   }
@@ -52,4 +52,9 @@ import Wire
     #expect(cache.use("e", of: "k", now: 609) == .full)
     #expect(cache.use("a", of: "k", now: 3000) == .first)
   }
+}
+
+/// The sessions that were let in, in order.
+private final class Served: Sendable {
+  let sessions = Mutex<[String]>([])
 }
