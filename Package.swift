@@ -174,7 +174,7 @@ let package = Package(
       [
         "Blocks", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport", "Gateway", "Repair",
         "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds", "Providers", "Client",
-        "Fakes", "Volumes", crypto, nioCore, logging, serviceLifecycle
+        "Fakes", "Volumes", crypto, nioCore, logging, serviceLifecycle, nioHTTP1, hummingbird, httpTypes, grdb
       ]),
     tests(
       "Conformance",

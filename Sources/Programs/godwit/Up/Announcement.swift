@@ -11,7 +11,7 @@ struct Announcement: Service {
   let logger: Logger
 
   func run() async throws {
-    await ready.wait()
+    guard await cancelWhenGracefulShutdown({ await ready.wait() }) else { return }
     try await plan.addLocalTarget()
     let client = try ClientFile(plan).write()
     if isatty(1) == 1 { people(client) } else { programs() }

@@ -21,7 +21,7 @@ struct DownCommand: AsyncParsableCommand {
     try hypervisor.end()
   }
 
-  /// SIGTERM to the process that holds the folder's lock, and waits until it lets go.
+  /// SIGTERM to the process that holds the folder's lock, SIGKILL after 30 s, and waits until it lets go.
   private func endPlatform(_ folder: String) throws {
     let lock = open(folder + "/run/lock", O_RDWR | O_CLOEXEC)
     guard lock >= 0 else {
@@ -34,8 +34,10 @@ struct DownCommand: AsyncParsableCommand {
       throw ConfigurationError("The running platform's process is not known.", remedy: "End it by its pid.")
     }
     kill(pid, SIGTERM)
-    guard flock(lock, LOCK_EX) == 0 else {
-      throw ConfigurationError("Process \(pid) did not end.", remedy: "Look at its log.")
+    let deadline = Date().addingTimeInterval(30)
+    while flock(lock, LOCK_EX | LOCK_NB) != 0 {
+      if Date() > deadline { kill(pid, SIGKILL) }
+      usleep(50_000)
     }
   }
 

@@ -2,32 +2,22 @@ import Synchronization
 
 /// Which parts still have to say that they run.
 final class Readiness: Sendable {
-  private struct State {
-    var missing: Set<String>
-    var waiting: [CheckedContinuation<Void, Never>] = []
-  }
-  private let state: Mutex<State>
+  private let missing: Mutex<Set<String>>
+  private let done = AsyncStream.makeStream(of: Void.self)
 
-  init(of parts: Set<String>) { state = Mutex(State(missing: parts)) }
+  init(of parts: Set<String>) { missing = Mutex(parts) }
 
   func mark(_ part: String) {
-    let woken = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-      state.missing.remove(part)
-      guard state.missing.isEmpty else { return [] }
-      defer { state.waiting = [] }
-      return state.waiting
+    let all = missing.withLock { missing in
+      missing.remove(part)
+      return missing.isEmpty
     }
-    for continuation in woken { continuation.resume() }
+    if all { done.continuation.yield() }
   }
 
-  /// Returns once all parts run.
-  func wait() async {
-    await withCheckedContinuation { continuation in
-      let now = state.withLock { state in
-        if !state.missing.isEmpty { state.waiting.append(continuation) }
-        return state.missing.isEmpty
-      }
-      if now { continuation.resume() }
-    }
+  /// True once all parts run; false when the task is cancelled before. Waited for once.
+  func wait() async -> Bool {
+    for await _ in done.stream { return true }
+    return false
   }
 }
