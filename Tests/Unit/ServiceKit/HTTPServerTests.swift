@@ -80,8 +80,8 @@ import Wire
   }
 
   @Test("an address in use is said in plain words") func inUse() async throws {
-    try await HTTPServer.whileRunning(.tcp(host: "127.0.0.1", port: 0, tls: nil), logger: Self.quiet, routes: { _ in })
-    {
+    let none: @Sendable (Router<ServiceContext>) -> Void = { _ in }
+    try await HTTPServer.whileRunning(.tcp(host: "127.0.0.1", port: 0, tls: nil), logger: Self.quiet, routes: none) {
       guard case .tcp(_, let port) = $0 else { return }
       let second = HTTPServer(.tcp(host: "127.0.0.1", port: port, tls: nil), logger: Self.quiet) { _ in }
       let error = await #expect(throws: ConfigurationError.self) { try await second.run() }

@@ -8,11 +8,11 @@ extension FakeCloud {
   ) async throws -> Value {
     let routes = FakeCloudRoutes(try FakeCloud(folder: folder), secret: secret)
     let logger = Logger(label: "fakecloud") { JSONLogHandler(label: $0, level: .critical) }
-    return try await HTTPServer.whileRunning(
-      .tcp(host: "127.0.0.1", port: 0, tls: nil), logger: logger, routes: { routes.add(to: $0) }
-    ) { place in
+    let serve: @Sendable (HTTPServer.Place) async throws -> Value = { place in
       guard case .tcp(let host, let port) = place else { throw ConfigurationError("It has no port.", remedy: "") }
       return try await body("http://\(host):\(port)")
     }
+    return try await HTTPServer.whileRunning(
+      .tcp(host: "127.0.0.1", port: 0, tls: nil), logger: logger, routes: { routes.add(to: $0) }, serve)
   }
 }
