@@ -1,4 +1,3 @@
-import CoreFoundation
 import Foundation
 import Local
 import Providers
@@ -62,9 +61,7 @@ import Testing
       let storage = try hypervisor.provider.storage
       func allocated() throws -> Int {
         try FileManager.default.contentsOfDirectory(atPath: hypervisor.state + "/layers").reduce(0) { sum, name in
-          var info = stat()
-          try #require(stat("\(hypervisor.state)/layers/\(name)", &info) == 0)
-          return sum + Int(info.st_blocks) * 512
+          try sum + allocatedBytes(of: "\(hypervisor.state)/layers/\(name)")
         }
       }
       _ = try await storage.createVolume(id("v"), size: Self.size, from: nil, tags: [:])
