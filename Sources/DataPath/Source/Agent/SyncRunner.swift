@@ -96,6 +96,8 @@ public final class SyncRunner: Sendable {
     var settings = SyncDriver.Settings()
     // 2 MiB frames: four of them, read, encoded and encrypted, stay well within the agent's memory.
     settings.machine.frameLeaves = 32
+    // A cut costs at most these 32 MiB and what is in flight.
+    settings.machine.flushLeaves = 512
     return settings
   }
 
