@@ -95,6 +95,12 @@ struct KillTests {
     try await owner.order("migrations/\(migration.id)/finish")
     _ = try await owner.migration(migration.id) { $0.state == .done }
     try await expectHandedOver(owner, admin)
+    // The end is told before the last step is committed: that commit is still to be killed.
+    for _ in 0..<300 {
+      let killed = (try? String(contentsOfFile: plane.folder + "/killed", encoding: .utf8)) ?? ""
+      if killed.contains("finish.end:after") { break }
+      try await Task.sleep(for: .milliseconds(50))
+    }
     let events = try await owner.events(migration.id)
     for code in ["point_recorded", "test_passed", "test_removed", "switched", "finished"] {
       #expect(events.filter { $0 == code }.count == (code == "point_recorded" ? 4 : 1), "\(code): \(events)")

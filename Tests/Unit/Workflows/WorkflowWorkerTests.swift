@@ -140,7 +140,7 @@ struct WorkflowWorkerTests {
     let workflow = Workflow<Count>(kind: "k", first: "count").step("count") { state, context in
       fixture.ran("\(context.id)-\(state.value)")
       state.value += 1
-      return state.value < 10 ? .next("count") : .done
+      return state.value < 40 ? .next("count") : .done
     }
     let starter = fixture.worker(workflow)
     for n in 0..<10 { try await starter.start("k", id: "w\(n)", tenant: "t", state: Count()) }
@@ -150,11 +150,11 @@ struct WorkflowWorkerTests {
         configuration: .init(
           services: [fixture.worker(workflow), fixture.worker(workflow)],
           logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }))
-      let milliseconds = stops % 7
+      let target = min((stops + 1) * 20, 400)
       try await withThrowingTaskGroup(of: Void.self) { tasks in
         tasks.addTask { try await group.run() }
         tasks.addTask {
-          try await Task.sleep(for: .milliseconds(milliseconds))
+          while fixture.runs.withLock({ $0.count }) < target { try await Task.sleep(for: .milliseconds(1)) }
           await group.triggerGracefulShutdown()
         }
         try await tasks.waitForAll()
@@ -162,7 +162,7 @@ struct WorkflowWorkerTests {
       stops += 1
     }
     let runs = fixture.runs.withLock { $0 }
-    #expect(runs.count == 100)
+    #expect(runs.count == 400)
     #expect(runs.values.allSatisfy { $0 == 1 }, "a graceful stop commits what it ran")
     #expect(stops > 1)
   }

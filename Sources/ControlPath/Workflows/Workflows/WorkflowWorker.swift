@@ -94,7 +94,8 @@ public struct WorkflowWorker: Service {
     let slots = Slots()
     try await withThrowingDiscardingTaskGroup { group in
       for await _ in signals {
-        while slots.taken() < configuration.concurrency, let record = await claim() {
+        // Work that is due without end must not keep a worker from stopping.
+        while !Task.isShuttingDownGracefully, slots.taken() < configuration.concurrency, let record = await claim() {
           slots.change(by: 1)
           group.addTask {
             defer {
