@@ -41,9 +41,11 @@ enum ProbeInitramfs {
     return file + text + code
   }
 
-  /// write(1, text, length); reboot(MAGIC1, MAGIC2, POWER_OFF); then spin.
+  /// write(1, text, length); ioctl(1, TCSBRK, 1), which waits until it is sent: powering off would cut it short;
+  /// reboot(MAGIC1, MAGIC2, POWER_OFF); then spin.
   private static func code(text: UInt64, length: Int) -> [UInt8] {
     load(.eax, 1) + load(.edi, 1) + load(.esi, text) + load(.edx, UInt64(length)) + [0x0f, 0x05]
+      + load(.eax, 16) + load(.edi, 1) + load(.esi, 0x5409) + load(.edx, 1) + [0x0f, 0x05]
       + load(.eax, 169) + load(.edi, 0xfee1_dead) + load(.esi, 672_274_793) + load(.edx, 0x4321_fedc) + [0x0f, 0x05]
       + [0xeb, 0xfe]
   }
