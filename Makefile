@@ -33,7 +33,7 @@ check: setup ## format, layers and house rules
 test: build appliance ## every test, with a skip that is not on Tests/skips.txt counted as a failure
 	Tests/support/run-tests
 
-demo: build appliance ## move a real running machine, end to end (GUEST=tiny for a small one, KEEP=1 to keep it running)
+demo: build appliance ## move a real running machine, end to end (GUEST=tiny or tiny-uefi for a small one, KEEP=1 to keep it running)
 	deploy/demo/run $(if $(GUEST),--guest $(GUEST)) $(if $(KEEP),--keep)
 
 bench: build static ## the figures of SPECIFICATION.md

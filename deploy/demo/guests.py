@@ -1,4 +1,4 @@
-"""The two sources of the demo."""
+"""The sources of the demo."""
 
 import json
 import os
@@ -64,6 +64,7 @@ class Tiny(Guest):
     """A busybox guest with its own loader. It has no TLS client to fetch the agent with, so the agent lies on its disk; the
     rest of the pasted line is run by its init."""
 
+    firmware = "bios"
     launch_options = ["--port", "7000", "--success-text", "GODWIT-GUEST-READY", "--boot-seconds", "300"]
 
     def build(self, line):
@@ -74,13 +75,14 @@ class Tiny(Guest):
             file.write(
                 f"cat >/run/ca.pem <<'CA'\n{certificate}\nCA\nprintf '%s\\n' '{token}' |"
                 f" /usr/local/sbin/godwit-agent enrol --server {url} --ca-file /run/ca.pem --no-service\n")
-        self.image = build("build-tiny", "--agent", os.path.join(top, "out/bin/godwit-agent"), "--enrol", script)
+        self.image = build(
+            "build-tiny", "--firmware", self.firmware, "--agent", os.path.join(top, "out/bin/godwit-agent"), "--enrol", script)
         self.overlay(os.path.join(self.image, "disk.raw"))
 
     def boot(self):
         """Starts the machine; seconds until it says that it is up."""
         if self.machine is None:
-            self.machine = SourceMachine(self.disk, "qcow2", self.folder, memory=512, ports=(7000,))
+            self.machine = SourceMachine(self.disk, "qcow2", self.folder, self.firmware, memory=512, ports=(7000,))
         self.machine.start()
         return self.machine.wait_for_console("GODWIT-GUEST-READY", 300)
 
@@ -89,6 +91,12 @@ class Tiny(Guest):
 
     def rehearse(self):
         return None
+
+
+class TinyUEFI(Tiny):
+    """The same with GPT and an EFI system partition. Its firmware knows the loader by a boot entry; the target's does not."""
+
+    firmware = "uefi"
 
 
 def build(program, *words):

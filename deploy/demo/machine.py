@@ -36,7 +36,12 @@ class SourceMachine:
         if self.firmware == "uefi":
             variables = os.path.join(self.folder, "source-vars.fd")
             if not os.path.exists(variables):
-                subprocess.run(["cp", "/usr/share/OVMF/OVMF_VARS_4M.fd", variables], check=True)
+                # An installed machine's firmware knows its loader; the target's variables will be empty.
+                cache = os.environ.get("GODWIT_CACHE", os.path.expanduser("~/.cache/godwit"))
+                subprocess.run(
+                    [os.path.join(cache, "python/bin/virt-fw-vars"), "--input", "/usr/share/OVMF/OVMF_VARS_4M.fd",
+                     "--output", variables, "--append-boot-filepath", r"\EFI\debian\grubx64.efi"],
+                    check=True, capture_output=True)
             command[command.index("pc")] = "q35"
             command += [
                 "-drive", "if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd",

@@ -33,18 +33,18 @@ public final class GatewayClient: Sendable {
 
   public func open(fresh: Bool) async throws -> OpenAnswer {
     // The gateway first lets every write of the older epoch end.
-    try decode(OpenAnswer.self, from: await send(.POST, "/open?fresh=\(fresh ? 1 : 0)", timeout: .seconds(120)))
+    try decode(OpenAnswer.self, from: await send(.post, "/open?fresh=\(fresh ? 1 : 0)", timeout: .seconds(120)))
   }
 
   /// One bit a leaf, least significant first: 1 where the whole leaf's content is known.
   public func held(disk: UInt16) async throws -> [UInt8] {
-    Array(try await send(.GET, "/disks/\(disk)/held").body.readableBytesView)
+    Array(try await send(.get, "/disks/\(disk)/held").body.readableBytesView)
   }
 
   /// What the gateway says of `leaves` (at most 65,536), in order.
   public func leaves(disk: UInt16, _ leaves: Range<UInt64>) async throws -> [LeafRecord] {
     let path = "/disks/\(disk)/leaves?from=\(leaves.lowerBound)&count=\(leaves.count)"
-    var body = try await send(.GET, path).body
+    var body = try await send(.get, path).body
     var records: [LeafRecord] = []
     records.reserveCapacity(leaves.count)
     for leaf in leaves {
@@ -62,19 +62,19 @@ public final class GatewayClient: Sendable {
   /// Returns when the frame is written (not yet durable).
   public func put(frame: ByteBuffer, sequence: Sequence, epoch: Epoch, timeout: Duration) async throws {
     _ = try await send(
-      .PUT, "/frames/\(sequence.rawValue)?epoch=\(epoch.rawValue)", body: frame,
+      .put, "/frames/\(sequence.rawValue)?epoch=\(epoch.rawValue)", body: frame,
       timeout: TimeAmount(timeout))
   }
 
   public func flush(epoch: Epoch, through: Sequence, part: UInt64, records: [UInt8]) async throws -> FlushAnswer {
     let path = "/flush?epoch=\(epoch.rawValue)&through=\(through.rawValue)&part=\(part)"
     return try decode(
-      FlushAnswer.self, from: await send(.POST, path, body: ByteBuffer(bytes: records), timeout: .seconds(120)))
+      FlushAnswer.self, from: await send(.post, path, body: ByteBuffer(bytes: records), timeout: .seconds(120)))
   }
 
   public func seal(_ request: SealRequest) async throws -> SealAnswer {
     let body = ByteBuffer(bytes: try JSONEncoder().encode(request))
-    return try decode(SealAnswer.self, from: await send(.POST, "/seal", body: body, contentType: "application/json"))
+    return try decode(SealAnswer.self, from: await send(.post, "/seal", body: body, contentType: "application/json"))
   }
 
   private func decode<Value: Decodable>(_ type: Value.Type, from answer: SecureClient.Answer) throws -> Value {

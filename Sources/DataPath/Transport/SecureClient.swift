@@ -119,7 +119,9 @@ public final class SecureClient: Sendable {
 }
 
 /// The methods of our protocols.
-public enum HTTPVerb: String, Sendable { case GET, POST, PUT }
+public enum HTTPVerb: String, Sendable {
+  case get = "GET", post = "POST", put = "PUT"
+}
 
 extension HTTPClient.Configuration.Proxy {
   fileprivate init(_ proxy: ConnectionSettings.Proxy) {

@@ -37,7 +37,7 @@ public final class ServiceClient: Sendable {
   @discardableResult
   public func renew() async throws -> AgentCredential {
     let old = credential.withLock { $0.credential?.accessToken }
-    let answer = try await client.send(.POST, base + "/v1/agent/token", token: old, body: ByteBuffer(string: "{}"))
+    let answer = try await client.send(.post, base + "/v1/agent/token", token: old, body: ByteBuffer(string: "{}"))
     return store(try decode(AgentCredential.self, from: answer))
   }
 
@@ -46,7 +46,8 @@ public final class ServiceClient: Sendable {
   public func commands(wait: Int) async throws -> [ReceivedCommand] {
     let answer = try await authorized { token in
       try await client.send(
-        .GET, base + "/v1/agent/commands?wait=\(wait)&instance=\(instance)", token: token, timeout: .seconds(Int64(wait) + 30))
+        .get, base + "/v1/agent/commands?wait=\(wait)&instance=\(instance)", token: token,
+        timeout: .seconds(Int64(wait) + 30))
     }
     return try decode([ReceivedCommand].self, from: answer)
   }
@@ -71,7 +72,7 @@ public final class ServiceClient: Sendable {
 
   private func post(_ path: String, _ value: some Encodable, token: String?) async throws -> SecureClient.Answer {
     let body = ByteBuffer(bytes: try JSONEncoder().encode(value))
-    return try await client.send(.POST, base + path, token: token, body: body)
+    return try await client.send(.post, base + path, token: token, body: body)
   }
 
   private func decode<Value: Decodable>(_ type: Value.Type, from answer: SecureClient.Answer) throws -> Value {

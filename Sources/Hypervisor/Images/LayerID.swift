@@ -2,8 +2,6 @@
 struct LayerID: RawRepresentable, Codable, Hashable, Sendable {
   var rawValue: String
 
-  init(rawValue: String) { self.rawValue = rawValue }
-
   static func random() -> LayerID {
     let digits = (0..<12).map { _ in
       let byte = UInt8.random(in: .min ... .max)

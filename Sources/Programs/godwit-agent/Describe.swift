@@ -3,7 +3,7 @@ import FoundationEssentials
 import Source
 
 struct Describe: ParsableCommand {
-  static let configuration = CommandConfiguration(abstract: "Prints what the platform is told of this machine, as JSON.")
+  static let configuration = CommandConfiguration(abstract: "Print what the platform is told of this machine: JSON.")
 
   func run() throws { try JSONOutput.print(LinuxMachine(places: AgentPlaces()).describe()) }
 }

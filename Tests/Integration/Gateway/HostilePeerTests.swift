@@ -87,7 +87,7 @@ import Wire
         return try await gateway.withClient(speaker) { client in
           try await refusal {
             _ = try await client.send(
-              .POST, gateway.base + "/v1/sessions/\(session)/open?fresh=1", token: token)
+              .post, gateway.base + "/v1/sessions/\(session)/open?fresh=1", token: token)
           }
         }
       }
