@@ -59,15 +59,13 @@ struct Follow {
   }
 
   /// Waits for a switch: its final sync, then its launch.
-  func switched(_ migration: String) async throws -> MigrationAPI.Launch {
-    let known = Set(try await platform.launches(migration).filter { $0.kind == .switch }.map(\.id))
+  /// - Parameter known: launches that were there before it was asked for.
+  func switched(_ migration: String, known: Set<String>) async throws -> MigrationAPI.Launch {
     var line = Line(quiet: quiet, terminal: terminal)
     while true {
       let now = try await platform.migration(migration)
       let launches = try await platform.launches(migration)
-      if let launch = launches.first(where: { $0.kind == .switch && !known.contains($0.id) })
-        ?? launches.first(where: { $0.id == now.switchLaunch })
-      {
+      if let launch = launches.first(where: { $0.kind == .switch && !known.contains($0.id) }) {
         line.end()
         return try await self.launch(launch.id)
       }

@@ -73,8 +73,9 @@ extension MigrateCommand {
     func run() async throws {
       try await options.run { platform in
         let migration = try await platform.migration(migration)
+        let known = Set(try await platform.launches(migration.id).map(\.id))
         _ = try await platform.step("switch", migration.id, launch.wish())
-        let ended = try await Follow(platform, quiet: options.json).switched(migration.id)
+        let ended = try await Follow(platform, quiet: options.json).switched(migration.id, known: known)
         try options.show(ended)
       }
     }
