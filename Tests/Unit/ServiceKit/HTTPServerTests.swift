@@ -96,7 +96,9 @@ import Wire
     #expect(problem?.remedy.isEmpty == false)
   }
 
-  @Test("the forwarder streams bodies both ways and replaces the authorization") func forwarder() async throws {
+  @Test("the forwarder takes bodies whole, streams answers, and replaces the authorization") func forwarder()
+    async throws
+  {
     try await withTemporaryFolder { folder in
       let inner = folder + "/inner.sock"
       let size = 9 << 20
@@ -124,15 +126,20 @@ import Wire
           let client = try RESTClient(
             name: "outer", endpoint: .web(url: "http://127.0.0.1:\(port)", ca: nil), authorization: { "Bearer outside" }
           )
-          let body = ByteBuffer(repeating: 3, count: size)
+          let sent = 3 << 20
+          let body = ByteBuffer(repeating: 3, count: sent)
           let sum = try await client.send(.POST, "/sum?x=1", body: body)
           let answer = try JSONDecoder().decode([String: String].self, from: Data(sum.readableBytesView))
-          #expect(answer["total"] == "\(3 * size)")
+          #expect(answer["total"] == "\(3 * sent)")
           #expect(answer["token"] == "inside")
           #expect(answer["host"] == "127.0.0.1:\(port)")
           #expect(try await client.bytes("/big").count == size)
           let problem = await #expect(throws: Problem.self) { try await client.bytes("/none") }
           #expect(problem?.code == "not_found")
+          let refused = await #expect(throws: Problem.self) {
+            try await client.send(.POST, "/sum", body: ByteBuffer(repeating: 3, count: size))
+          }
+          #expect(refused?.code == "too_large")
         }
       }
     }

@@ -34,7 +34,7 @@ public struct Forwarder: Sendable {
     outgoing.headers.replaceOrAdd(name: "X-Forwarded-Proto", value: "https")
     if let host = request.head.authority { outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: host) }
     // Taken in whole: a body that is still streamed when the service has answered would be read by two sides at once.
-    let body = try await request.body.collect(upTo: Self.longestBody)
+    let body = try await request.wholeBody(limit: Self.longestBody)
     if body.readableBytes > 0 { outgoing.body = .bytes(body) }
     let answer: HTTPClientResponse
     do { answer = try await RESTClient.http.execute(outgoing, timeout: timeout) } catch {

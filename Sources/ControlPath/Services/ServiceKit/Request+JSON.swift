@@ -9,13 +9,18 @@ extension Request {
   /// - Parameter limit: bytes; a longer body is 413.
   /// - Throws: `Problem`: `too_large`, or `malformed_request` that names the field.
   public func json<Value: Decodable>(_ type: Value.Type, limit: Int = 1 << 20) async throws -> Value {
-    let body: ByteBuffer
-    do { body = try await self.body.collect(upTo: limit) } catch is NIOTooManyBytesError {
-      throw Problem(
-        code: "too_large", status: 413, detail: "The body is longer than \(limit) bytes.", remedy: "Send less.")
-    }
+    let body = try await wholeBody(limit: limit)
     do { return try JSONDecoder().decode(type, from: Data(body.readableBytesView)) } catch let error as DecodingError {
       throw Problem.malformed("The body is not what is expected here: \(Self.describe(error)).")
+    }
+  }
+
+  /// The body, all of it.
+  /// - Throws: `Problem`: `too_large` for one of more than `limit` bytes.
+  func wholeBody(limit: Int) async throws -> ByteBuffer {
+    do { return try await body.collect(upTo: limit) } catch is NIOTooManyBytesError {
+      throw Problem(
+        code: "too_large", status: 413, detail: "The body is longer than \(limit) bytes.", remedy: "Send less.")
     }
   }
 
