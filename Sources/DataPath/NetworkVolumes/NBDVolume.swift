@@ -5,7 +5,8 @@ import Synchronization
 /// A volume behind an NBD server: a storage daemon, qcow2, Ceph RBD, iSCSI, whatever serves one.
 ///
 /// Holds several connections where the server says that a flush on one covers all (`NBD_FLAG_CAN_MULTI_CONN`), else one.
-/// A connection that broke stays broken: everything answers `.vanished` and the volume must be opened anew.
+/// A connection that broke stays broken: what it is asked answers `.vanished`, a flush `.notDurable`, and the volume must
+/// be opened anew.
 public final class NBDVolume: BlockWriter {
   /// Most connections to one export.
   public static let maximumConnections = 4

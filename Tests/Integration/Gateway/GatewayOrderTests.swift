@@ -53,7 +53,8 @@ import Wire
     for round in 0..<6 {
       let volume = PowerLossVolume(try RawFile(path: disk.location), seed: UInt64(round))
       let agent = AgentKey()
-      try await lab.withGateway(open: { _ in volume }) { gateway in
+      let opener: VolumeOpenerForTest = { _ in volume }
+      try await lab.withGateway(open: opener) { gateway in
         try await gateway.withSource(session: "s\(round)", disks: [disk], agent: agent) { source in
           try await source.open()
           for leaf in stride(from: 0, to: 128, by: 4) as StrideTo<UInt64> {
@@ -84,7 +85,8 @@ import Wire
   @Test func `a full target says so, and goes on once there is room`() async throws {
     let disk = try lab.volume("v1", size: 4 << 20)
     let volume = FullVolume(try RawFile(path: disk.location))
-    try await lab.withGateway(open: { _ in volume }) { gateway in
+    let opener: VolumeOpenerForTest = { _ in volume }
+    try await lab.withGateway(open: opener) { gateway in
       try await gateway.withSource(session: "s1", disks: [disk]) { source in
         try await source.open()
         try await source.write(TestFrame.leaves(1, seed: 1), leaf: 0)
@@ -131,7 +133,8 @@ import Wire
 
   @Test func `two sources at once both come through a narrow gateway`() async throws {
     let disks = [try lab.volume("v1", size: 16 << 20), try lab.volume("v2", size: 16 << 20)]
-    try await lab.withGateway(settings: { ($0.sessionBudget, $0.totalBudget) = (9 << 20, 9 << 20) }) { gateway in
+    let narrow: (inout GatewaySettings) -> Void = { ($0.sessionBudget, $0.totalBudget) = (9 << 20, 9 << 20) }
+    try await lab.withGateway(settings: narrow) { gateway in
       try await withThrowingTaskGroup(of: Int.self) { group in
         for (index, disk) in disks.enumerated() {
           group.addTask {

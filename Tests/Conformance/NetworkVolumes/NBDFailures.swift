@@ -1,0 +1,131 @@
+import Blocks
+import NetworkVolumes
+import Testing
+
+/// Each way a server can fail has its own code, since the code decides what is done next.
+@Suite("Failures over NBD", .timeLimit(.minutes(2)), .serialized)
+struct NBDFailures {
+  private let page = [UInt8](repeating: 0x5a, count: 4096)
+
+  private func read(_ volume: NBDVolume) throws(BlockError) {
+    var bytes = page
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    try volume.read(into: &raw, at: 0)
+  }
+
+  private func code(_ body: () throws(BlockError) -> Void) -> BlockError.Code? {
+    do throws(BlockError) {
+      try body()
+      return nil
+    } catch { return error.code }
+  }
+
+  /// Every request of every connection, the second time round on connections known to be broken.
+  private func expectVanished(_ volume: NBDVolume) {
+    for _ in 0..<2 * NBDVolume.maximumConnections {
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == .vanished)
+      #expect(code { () throws(BlockError) in try read(volume) } == .vanished)
+      #expect(code { () throws(BlockError) in try volume.zero(0..<4096) } == .vanished)
+      #expect(code { () throws(BlockError) in try volume.flush() } == .notDurable)
+    }
+  }
+
+  @Test("A killed storage daemon has vanished, and nothing is said to be durable")
+  func killedDaemon() throws {
+    try NBDServer.withStorageDaemon(size: 16 << 20) { server in
+      let volume = try NBDVolume(uri: server.uri)
+      try volume.write(page.span.bytes, at: 0)
+      server.kill()
+      expectVanished(volume)
+      #expect(code { () throws(BlockError) in _ = try NBDVolume(uri: server.uri) } == .cannotOpen)
+    }
+  }
+
+  @Test("A flush alone notices that the server was killed")
+  func killedBeforeFlush() throws {
+    try NBDServer.withNbdkit("memory 16M") { server in
+      let volume = try NBDVolume(uri: server.uri)
+      try volume.write(page.span.bytes, at: 0)
+      server.kill()
+      #expect(code { () throws(BlockError) in try volume.flush() } == .notDurable)
+      expectVanished(volume)
+    }
+  }
+
+  @Test("A server that says ENOSPC is full")
+  func saysFull() throws {
+    try NBDServer.withNbdkit("--filter=error memory 16M error=ENOSPC error-pwrite-rate=1 error-zero-rate=1") { server in
+      let volume = try NBDVolume(uri: server.uri)
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == .full)
+      #expect(code { () throws(BlockError) in try volume.zero(0..<4096) } == .full)
+      #expect(code { () throws(BlockError) in try read(volume) } == nil)
+    }
+  }
+
+  @Test("A qcow2 image that outgrows its filesystem is full, and what was written before stays readable")
+  func outgrows() throws {
+    try NBDServer.withStorageDaemon(size: 64 << 20, room: 8 << 20) { server in
+      let volume = try NBDVolume(uri: server.uri)
+      let part = [UInt8](repeating: 0xa7, count: 1 << 20)
+      var written: UInt64 = 0
+      let end = code { () throws(BlockError) in
+        while written < volume.size {
+          try volume.write(part.span.bytes, at: written)
+          written += UInt64(part.count)
+        }
+      }
+      #expect(end == .full)
+      #expect(written >= 4 << 20 && written < 8 << 20)
+      var found = [UInt8](repeating: 0, count: part.count)
+      for offset in stride(from: 0, to: written, by: part.count) {
+        var span = found.mutableSpan
+        var raw = span.mutableBytes
+        try volume.read(into: &raw, at: offset)
+        #expect(found == part)
+      }
+    }
+  }
+
+  @Test("A medium that refuses is unreadable or unwritable, and still there")
+  func refuses() throws {
+    try NBDServer.withNbdkit("--filter=error memory 16M error=EIO error-rate=1") { server in
+      let volume = try NBDVolume(uri: server.uri)
+      for _ in 0..<2 {
+        #expect(code { () throws(BlockError) in try read(volume) } == .unreadable)
+        #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == .unwritable)
+        #expect(code { () throws(BlockError) in try volume.zero(0..<4096) } == .unwritable)
+      }
+      #expect(code { () throws(BlockError) in try volume.flush() } == nil)
+    }
+  }
+
+  @Test("A flush that fails is not durable, also where the store is full", arguments: ["EIO", "ENOSPC"])
+  func refusesFlush(number: String) throws {
+    let medium = "eval get_size='echo 16M' can_write='exit 0' can_flush='exit 0' pwrite='cat >/dev/null'"
+    let nothing = "pread='head -c $3 /dev/zero'"
+    let server = "\(medium) \(nothing) flush='echo \(number) refused >&2; exit 1'"
+    try NBDServer.withNbdkit(server) { server in
+      let volume = try NBDVolume(uri: server.uri)
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == nil)
+      #expect(code { () throws(BlockError) in try volume.flush() } == .notDurable)
+    }
+  }
+
+  @Test("An export that is missing, read-only or cannot flush is refused")
+  func refusedExports() throws {
+    let noFlush = "eval get_size='echo 16M' can_write='exit 0' can_flush='exit 3' pwrite='cat >/dev/null'"
+    let refused = [
+      "No such file": "--filter=exportname memory 16M exportname-strict=true exportname=other",
+      "read-only": "--readonly memory 16M",
+      "cannot flush": "\(noFlush) pread='head -c $3 /dev/zero'"
+    ]
+    for (reason, server) in refused {
+      try NBDServer.withNbdkit(server) { server in
+        let error = #expect(throws: BlockError.self) { try NBDVolume(uri: server.uri) }
+        #expect(error?.code == .cannotOpen)
+        #expect(error?.reason.contains(reason) == true, "\(error?.reason ?? "")")
+      }
+    }
+  }
+}
