@@ -117,5 +117,6 @@ final class Replicas: Sendable {
   /// Makes every volume durable, at the end.
   func close() {
     for slot in slots.withLock({ Array($0.values) }) { slot.replica.withLock { $0 }?.close() }
+    lock.unlock()
   }
 }

@@ -77,4 +77,7 @@ struct DurableFile: ~Copyable, Sendable {
 
   /// Locks the file against other processes for as long as it is open; false where another holds it.
   func lockExclusively() -> Bool { flock(file.rawValue, LOCK_EX | LOCK_NB) == 0 }
+
+  /// Gives the lock back before the file is closed.
+  func unlock() { _ = flock(file.rawValue, LOCK_UN) }
 }
