@@ -98,6 +98,8 @@ extension Replica {
     switch result {
     case .failure(let failure):
       logger.error("read-back failed", metadata: ["error": "\(failure.reason)"])
+      // A handle that cannot be read will not mend by itself.
+      state.withLock { $0.isBroken = true }
       feed(.failed(request, reason: failure.reason))
     case .success(let outcome):
       state.withLock { $0.seal?.result = outcome }

@@ -55,10 +55,11 @@ final class Replicas: Sendable {
     (self.openVolume, self.pool, self.threads, self.logger, self.now) = (openVolume, pool, threads, logger, now)
   }
 
-  /// The replica of a session that was opened in this life of the gateway.
+  /// The replica of a session that was opened in this life of the gateway. One that broke is opened anew: the agent
+  /// that is told `epoch_closed` opens again, and that loads it with fresh handles.
   func opened(_ grant: SessionGrant) throws(Problem) -> Replica {
     let slot = slots.withLock { $0[Key(grant)] }
-    guard let slot, slot.disks == grant.disks, let replica = slot.replica.withLock({ $0 }) else {
+    guard let slot, slot.disks == grant.disks, let replica = slot.replica.withLock({ $0 }), !replica.isBroken else {
       throw .epochClosed
     }
     return replica
