@@ -41,9 +41,12 @@ struct LoopDisk {
   /// Takes everything away, and throws where something stays.
   private func remove() throws {
     unmount()
-    _ = try? run("losetup", "--detach", path)
-    let loops = try run("losetup", "--list", "--noheadings", "--output", "BACK-FILE")
-    if loops.contains(folder) || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
+    // The kernel detaches when the last user has let go, which may be a moment after its program ended.
+    for attempt in 0..<100 where try isAttached() {
+      if attempt > 0 { usleep(100_000) }
+      _ = try? run("losetup", "--detach", path)
+    }
+    if try isAttached() || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
     try FileManager.default.removeItem(atPath: folder)
   }
 
@@ -59,6 +62,10 @@ struct LoopDisk {
       _ = try? run("umount", mountPoint)
       if isMounted { usleep(100_000) }
     }
+  }
+
+  private func isAttached() throws -> Bool {
+    try run("losetup", "--list", "--noheadings", "--output", "BACK-FILE").contains(folder)
   }
 
   var isMounted: Bool {
