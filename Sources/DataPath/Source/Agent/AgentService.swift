@@ -135,17 +135,23 @@ public final class AgentService: Service {
       sync, id: id, source: source, hasCommitted: sync.final && machine.hasCommitted(session: sync.session),
       hush: { JSONLines.hold($0) },
       report: { [self] report in
-        // How it goes may get lost; how it ended is worth trying for, but not for ever.
-        if report.state == .running { try? await service.report(report) } else { await deliver(report, attempts: 12) }
+        // How it goes may get lost. How a final sync ended may not: afterwards this machine says nothing any more, and
+        // as it is frozen, waiting loses nothing.
+        if report.state == .running {
+          try? await service.report(report)
+        } else {
+          await deliver(report, insists: sync.final)
+        }
       })
   }
 
-  /// Reports until it is heard.
-  private func deliver(_ report: AgentReport, attempts: Int = .max) async {
+  /// Reports until it is heard, or refused.
+  /// - Parameter insists: goes on after a refusal, too.
+  private func deliver(_ report: AgentReport, insists: Bool = false) async {
     var backoff = Backoff(first: 0.5, longest: 60)
-    while backoff.attempts < attempts {
+    while true {
       do { return try await service.report(report) } catch let error as TransportError {
-        if !error.isTransient {
+        if !error.isTransient && !insists {
           logger.error(
             "a report was refused", metadata: ["command.id": "\(report.command)", "reason": "\(error)"])
           return

@@ -29,8 +29,11 @@ public final class LinuxSource: SyncSource {
     var extra: [Extent] = []
   }
 
-  private static let instantLimit = Duration.seconds(3)
-  private static let finalLimit = Duration.seconds(300)
+  /// The watchdog comes after the driver's own deadline.
+  private static func watchdogLimit(hold: Bool) -> Duration {
+    let settings = SyncDriver.Settings()
+    return (hold ? settings.finalDeadline : settings.instantDeadline) + .seconds(5)
+  }
 
   /// Opens the disks and starts to track them.
   /// - Parameter names: kernel names of whole disks: `sda`.
@@ -61,6 +64,7 @@ public final class LinuxSource: SyncSource {
   }
 
   public func prepare(restart: Bool) throws -> SyncMachine.Prepared {
+    try checkSizes()
     let (voided, pending) = state.withLock { state -> (String?, [Extent]) in
       if restart || state.tracker == nil { Self.track(names, &state) }
       guard let tracker = state.tracker else { return (state.unavailable ?? "the disks cannot be tracked", []) }
@@ -70,6 +74,16 @@ public final class LinuxSource: SyncSource {
       return (nil, Self.extents(tracker.pending()))
     }
     return .init(voided: voided, pending: pending, used: used())
+  }
+
+  private func checkSizes() throws {
+    for disk in disks {
+      guard let now = DiskCounters.size(disk.name), now != disk.reader.size else { continue }
+      throw SyncFailure(
+        code: "disk_resized",
+        message: "the disk \(disk.name) had \(disk.reader.size) bytes when its migration began and has \(now) now; "
+          + "start a new migration of this machine")
+    }
   }
 
   private func used() -> [[Range<UInt64>]] {
@@ -136,13 +150,15 @@ public final class LinuxSource: SyncSource {
   private func runHooks(_ moment: Hooks.Moment) throws -> Bool {
     let outcomes = hooks.run(moment)
     guard let failed = outcomes.first(where: { !$0.succeeded }) else { return !outcomes.isEmpty }
-    if moment == .pre { _ = hooks.run(.post) }
+    _ = hooks.run(.post)
     throw SyncFailure(
       code: "hook_failed", message: "the hook \(failed.name) failed: \(failed.output); repair it or remove it")
   }
 
   private func freeze(hold: Bool, hadHooks: Bool) throws -> ContinuousClock.Instant {
-    let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: hold ? Self.finalLimit : Self.instantLimit)
+    // A guard that is let go of thaws: never after the next freeze.
+    state.withLock { $0.still.take() }?.thaw()
+    let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: Self.watchdogLimit(hold: hold))
     let frozen = try still.freeze()
     let began = ContinuousClock.now - frozen.reduce(.zero) { $0 + $1.duration }
     let level = hadHooks ? ConsistencyLevel.application : .filesystem
@@ -184,13 +200,20 @@ public final class LinuxSource: SyncSource {
     let session = session.withLock { $0 }
     // Asked again: after a mismatch, in a newer epoch, or by a later life.
     if hasCommitted(session: session) { return true }
-    return state.withLock { state in
-      guard let still = state.still, still.filesystems.isEmpty || still.hold() else { return false }
+    let (isCommitted, broken) = state.withLock { state -> (Bool, FreezeGuard?) in
       // Only what is surely held may be noted: a later life that finds the note takes the filesystems for frozen.
-      if (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil { return true }
-      still.thaw()
-      return false
+      if let still = state.still, still.filesystems.isEmpty || still.hold(),
+        (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil
+      {
+        return (true, nil)
+      }
+      return (false, state.still.take())
     }
+    if let broken {
+      broken.thaw()
+      _ = hooks.run(.post)
+    }
+    return isCommitted
   }
 
   func hasCommitted(session: String) -> Bool {
