@@ -71,6 +71,7 @@ let package = Package(
     library("Blocks", in: "Core"),
     library("Machines", in: "Core"),
     library("Replication", in: "Core", ["Blocks"]),
+    library("Logs", [logging]),
     library("Wire", in: "Core", ["Blocks", "Machines", "Replication", crypto]),
 
     // The data path: bytes.
@@ -91,7 +92,8 @@ let package = Package(
     library(
       "Source", in: "DataPath",
       [
-        "Blocks", "Machines", "Replication", "Wire", "Frames", "Volumes", "Transport", "CLinuxBlock", "Repair", crypto,
+        "Blocks", "Machines", "Replication", "Wire", "Frames", "Volumes", "Transport", "CLinuxBlock", "Repair", "Logs",
+        crypto,
         logging, nioCore, nioPosix,
         systemPackage, serviceLifecycle
       ]),
@@ -149,7 +151,7 @@ let package = Package(
     library(
       "Fakes", in: "TestKits",
       [
-        "Blocks", "Machines", "Providers", "Wire", "ServiceKit", hummingbird, httpTypes, nioCore, nioPosix,
+        "Blocks", "Machines", "Providers", "Wire", "ServiceKit", "Logs", hummingbird, httpTypes, nioCore, nioPosix,
         asyncHTTPClient,
         nioHTTP1, grdb,
         logging, systemPackage, subprocess
@@ -157,16 +159,19 @@ let package = Package(
 
     program(
       "godwit-agent",
-      ["Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", logging, serviceLifecycle, unixSignals]),
-    program("godwit-gateway", ["Gateway", "Wire", logging, serviceLifecycle, unixSignals, systemPackage]),
+      [
+        "Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", "Logs", logging, serviceLifecycle,
+        unixSignals
+      ]),
+    program("godwit-gateway", ["Gateway", "Wire", "Logs", logging, serviceLifecycle, unixSignals, systemPackage]),
     program("godwit-repair", ["Repair", "Machines", "CLinuxRepair"]),
     program("godwit-hypervisor", ["Hypervisor", logging, serviceLifecycle, unixSignals]),
-    program("godwit-fakecloud", ["Fakes", "ServiceKit", logging, serviceLifecycle, unixSignals]),
+    program("godwit-fakecloud", ["Fakes", "ServiceKit", "Logs", logging, serviceLifecycle, unixSignals]),
     program(
       "godwit",
       [
         "Client", "ServiceKit", "Migration", "Clouds", "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire",
-        hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
+        "Logs", hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
       ]),
 
     tests(
@@ -174,7 +179,7 @@ let package = Package(
       [
         "Blocks", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport", "Gateway", "Repair",
         "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds", "Providers", "Client",
-        "Fakes", "Volumes", crypto, nioCore, logging, serviceLifecycle, nioHTTP1, hummingbird, httpTypes, grdb
+        "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle, nioHTTP1, hummingbird, httpTypes, grdb
       ]),
     tests(
       "Conformance",
@@ -187,7 +192,8 @@ let package = Package(
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", "Conformance", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient, logging, nioHTTP1,
+        "Machines", "CLinuxBlock", "Conformance", "Logs", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient, logging,
+        nioHTTP1,
         serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])

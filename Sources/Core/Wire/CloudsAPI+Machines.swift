@@ -1,66 +1,29 @@
 public import Machines
 
 extension CloudsAPI {
-  /// What a machine should be. The JSON is that of `Providers.MachineWish`; volumes are this service's ids.
-  public struct MachineShape: Codable, Hashable, Sendable {
-    public enum Role: String, Codable, Hashable, Sendable { case guest, appliance }
-    public enum Network: String, Codable, Hashable, Sendable { case isolated, open, none }
-
-    public var role: Role
-    public var cpus: Int
-    /// Bytes.
-    public var memory: UInt64
-    public var firmware: MachineDescription.Firmware
-    /// In the order of the source's disks; the first one boots.
-    public var volumes: [String]
-    public var network: Network
-    /// Guest TCP ports to reach from outside.
-    public var forwardedPorts: [Int]
-    /// Words of the appliance's kernel command line; empty for guests.
-    public var applianceArguments: [String]
-
-    public init(
-      role: Role, cpus: Int, memory: UInt64, firmware: MachineDescription.Firmware, volumes: [String],
-      network: Network, forwardedPorts: [Int] = [], applianceArguments: [String] = []
-    ) {
-      (self.role, self.cpus, self.memory, self.firmware) = (role, cpus, memory, firmware)
-      (self.volumes, self.network, self.forwardedPorts) = (volumes, network, forwardedPorts)
-      self.applianceArguments = applianceArguments
-    }
-  }
-
   /// `PUT /machines/{id}`
-  public struct MachineWish: Codable, Hashable, Sendable {
+  public struct MachineRequest: Codable, Hashable, Sendable {
     public var target: String
-    public var wish: MachineShape
+    public var wish: MachineWish
     public var owner: String
     /// Seconds since 1970; from then on it is deleted.
     public var expiresAt: Int?
-    public init(target: String, wish: MachineShape, owner: String, expiresAt: Int? = nil) {
+    public init(target: String, wish: MachineWish, owner: String, expiresAt: Int? = nil) {
       (self.target, self.wish, self.owner, self.expiresAt) = (target, wish, owner, expiresAt)
     }
   }
 
   public struct Machine: Codable, Hashable, Sendable {
-    /// `creating` until it runs; `stopped` when it ended by itself (an appliance) or was told to.
-    public enum State: String, Codable, Hashable, Sendable { case creating, running, stopped, deleting, failed }
-    public struct Forward: Codable, Hashable, Sendable {
-      public var guestPort: Int
-      /// `127.0.0.1:40022`
-      public var address: String
-      public init(guestPort: Int, address: String) { (self.guestPort, self.address) = (guestPort, address) }
-    }
-
     public var id: String
-    public var state: State
+    public var state: MachineState
     public var target: String
-    public var wish: MachineShape
-    public var forwards: [Forward]
+    public var wish: MachineWish
+    public var forwards: [PortForward]
     public var owner: String
     public var expiresAt: Int?
     public var problem: Problem?
     public init(
-      id: String, state: State, target: String, wish: MachineShape, forwards: [Forward] = [], owner: String,
+      id: String, state: MachineState, target: String, wish: MachineWish, forwards: [PortForward] = [], owner: String,
       expiresAt: Int? = nil, problem: Problem? = nil
     ) {
       (self.id, self.state, self.target, self.wish) = (id, state, target, wish)

@@ -86,7 +86,7 @@ extension LocalCloud {
     while true {
       let ports = try LoopbackPorts.free(record.wish.forwardedPorts.count)
       record.forwards = zip(record.wish.forwardedPorts, ports).map {
-        Machine.Forward(guestPort: $0, address: "127.0.0.1:\($1)")
+        PortForward(guestPort: $0, address: "127.0.0.1:\($1)")
       }
       try await store(record)
       let command = MachineCommand(
@@ -141,7 +141,7 @@ extension LocalCloud {
     }
   }
 
-  func stop(_ record: MachineRecord, as state: Machine.State, reason: String?) async throws {
+  func stop(_ record: MachineRecord, as state: MachineState, reason: String?) async throws {
     var record = record
     (record.state, record.reason) = (state, reason)
     try await store(record)

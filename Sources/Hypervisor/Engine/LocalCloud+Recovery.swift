@@ -1,4 +1,5 @@
 import Logging
+import Machines
 
 extension LocalCloud {
   /// Finishes what an earlier life began and did not end, finds its processes again, and restarts exports whose storage

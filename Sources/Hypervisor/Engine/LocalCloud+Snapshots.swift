@@ -1,3 +1,4 @@
+import Machines
 extension LocalCloud {
   /// Takes the volume's content at an instant within this call, also while it is written to.
   public func createSnapshot(_ id: String, _ wish: SnapshotWish) async throws -> Snapshot {

@@ -1,3 +1,4 @@
+import Machines
 extension LocalCloud {
   static let maximumVolumeSize: UInt64 = 64 << 40
 

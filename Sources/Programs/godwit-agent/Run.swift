@@ -1,5 +1,6 @@
 import ArgumentParser
 import Logging
+import Logs
 import ServiceLifecycle
 import Source
 import UnixSignals
@@ -10,7 +11,7 @@ struct Run: AsyncParsableCommand {
   static let configuration = CommandConfiguration(abstract: "Runs the agent in the foreground.")
 
   func run() async throws {
-    LoggingSystem.bootstrap { JSONLines(label: $0) }
+    LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
     let logger = Logger(label: "godwit-agent")
     let places = AgentPlaces()
     let machine = LinuxMachine(places: places)

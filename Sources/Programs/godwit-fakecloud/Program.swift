@@ -2,6 +2,7 @@ import ArgumentParser
 import Fakes
 import Foundation
 import Logging
+import Logs
 import ServiceKit
 import ServiceLifecycle
 import UnixSignals

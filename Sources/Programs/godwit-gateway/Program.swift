@@ -2,6 +2,7 @@ import ArgumentParser
 import Gateway
 import Glibc
 import Logging
+import Logs
 import ServiceLifecycle
 import SystemPackage
 import UnixSignals
@@ -25,7 +26,7 @@ import Wire
   var threads = 8
 
   func run() async throws {
-    LoggingSystem.bootstrap { JSONLineLogHandler(label: $0) }
+    LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
     let logger = Logger(label: "gateway")
     let key = Announcement()
     let gateway = try Gateway(settings: settings(), logger: logger, onReady: { key.announce(port: $0) })

@@ -1,3 +1,4 @@
+import Machines
 import Providers
 
 extension ProviderRules {
@@ -57,7 +58,7 @@ extension ProviderRules {
       try await scope.compute.startMachine(scope.id("m"))
       try await scope.compute.startMachine(scope.id("m"))
       let machine = try await scope.machine("m", is: .running)
-      try scope.require(machine.wish.volumes == [volume.id], "it runs on \(machine.wish.volumes)")
+      try scope.require(machine.wish.volumes == [volume.id.rawValue], "it runs on \(machine.wish.volumes)")
     },
     machineRule("deleting a machine is final and repeatable, and leaves its volumes") { scope in
       let volume = try await scope.readyVolume("v")

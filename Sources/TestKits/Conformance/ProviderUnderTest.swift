@@ -111,11 +111,11 @@ struct RuleScope: Sendable {
 
   func wish(_ volumes: [ResourceID]) -> MachineWish {
     MachineWish(
-      role: .guest, cpus: 1, memory: 256 << 20, firmware: .bios, volumes: volumes, network: .isolated,
+      role: .guest, cpus: 1, memory: 256 << 20, firmware: .bios, volumes: volumes.map(\.rawValue), network: .isolated,
       forwardedPorts: [22])
   }
 
-  func machine(_ name: String, is state: Machine.State) async throws -> Machine {
+  func machine(_ name: String, is state: MachineState) async throws -> Machine {
     try await wait(for: "machine \(name) as \(state.rawValue)") {
       let machine = try await compute.machine(id(name))
       try require(machine?.state != .failed, "machine \(name) failed")

@@ -1,6 +1,7 @@
 import Fakes
 import Foundation
 import Logging
+import Logs
 import Machines
 import ServiceKit
 import ServiceLifecycle
@@ -99,12 +100,12 @@ struct CloudsHarness: Sendable {
   }
 
   @discardableResult func machine(
-    _ id: String, on volume: String, role: CloudsAPI.MachineShape.Role = .guest, expiresAt: Int? = nil
+    _ id: String, on volume: String, role: MachineWish.Role = .guest, expiresAt: Int? = nil
   ) async throws -> CloudsAPI.Machine {
-    let shape = CloudsAPI.MachineShape(
+    let shape = MachineWish(
       role: role, cpus: 1, memory: 256 << 20, firmware: .bios, volumes: [volume], network: .isolated,
       forwardedPorts: [22])
-    let wish = CloudsAPI.MachineWish(target: "fake", wish: shape, owner: "m1", expiresAt: expiresAt)
+    let wish = CloudsAPI.MachineRequest(target: "fake", wish: shape, owner: "m1", expiresAt: expiresAt)
     return try await client().put(path("machines/\(id)"), wish)
   }
 

@@ -198,7 +198,7 @@ import Wire
         try await clouds.admin.set(ConsoleScripts(applianceSeconds: 0.2))
         try await clouds.volume("v")
         try await clouds.machine("a", on: "v", role: .appliance)
-        let state: @Sendable (String) async throws -> CloudsAPI.Machine.State = {
+        let state: @Sendable (String) async throws -> MachineState = {
           try await clouds.client().get(clouds.path("machines/\($0)"), as: CloudsAPI.Machine.self).state
         }
         try await clouds.wait(for: "the appliance's end") { try await state("a") == .stopped ? () : nil }

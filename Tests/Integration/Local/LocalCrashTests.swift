@@ -87,8 +87,8 @@ import Testing
     try await HypervisorUnderTest.with { hypervisor in
       let provider = try hypervisor.provider
       let (storage, compute) = (provider.storage, provider.compute)
-      let wish = Providers.MachineWish(
-        role: .guest, cpus: 1, memory: 64 << 20, firmware: .bios, volumes: [id("v")], network: .isolated,
+      let wish = MachineWish(
+        role: .guest, cpus: 1, memory: 64 << 20, firmware: .bios, volumes: [id("v").rawValue], network: .isolated,
         forwardedPorts: [22])
       var kills = 0
       _ = try await storage.createVolume(id("v"), size: 16 << 20, from: nil, tags: [:])

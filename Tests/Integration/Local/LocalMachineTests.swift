@@ -18,11 +18,11 @@ import Testing
     return id(name)
   }
 
-  func wish(_ volumes: [ResourceID], network: Providers.MachineWish.Network = .isolated, ports: [Int] = [])
-    -> Providers.MachineWish
+  func wish(_ volumes: [ResourceID], network: MachineWish.Network = .isolated, ports: [Int] = [])
+    -> MachineWish
   {
-    Providers.MachineWish(
-      role: .guest, cpus: 1, memory: 128 << 20, firmware: .bios, volumes: volumes, network: network,
+    MachineWish(
+      role: .guest, cpus: 1, memory: 128 << 20, firmware: .bios, volumes: volumes.map(\.rawValue), network: network,
       forwardedPorts: ports)
   }
 
@@ -148,9 +148,9 @@ import Testing
     try await HypervisorUnderTest.with(extra: extra, body)
   }
 
-  func appliance(_ volume: ResourceID) -> Providers.MachineWish {
-    Providers.MachineWish(
-      role: .appliance, cpus: 1, memory: 128 << 20, firmware: .bios, volumes: [volume], network: .none,
+  func appliance(_ volume: ResourceID) -> MachineWish {
+    MachineWish(
+      role: .appliance, cpus: 1, memory: 128 << 20, firmware: .bios, volumes: [volume.rawValue], network: .none,
       applianceArguments: ["godwit.firmware=bios"])
   }
 

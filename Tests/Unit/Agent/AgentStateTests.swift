@@ -46,19 +46,6 @@ import Wire
     #expect(received.map(\.body) == [nil, nil])
   }
 
-  @Test func `a log line is one JSON object whatever is logged`() throws {
-    let line = JSONLines.line(
-      at: Date(timeIntervalSince1970: 0), level: "warning", label: "agent", message: "a \"b\"\n\u{1}c\\",
-      fields: ["k\n": "v\u{7F}", "list": "x"])
-    let text = String(decoding: line, as: UTF8.self)
-    #expect(text.filter { $0 == "\n" }.count == 1)
-    #expect(text.hasSuffix("}\n"))
-    let object = try JSONDecoder().decode([String: String].self, from: Data(line))
-    #expect(object["message"] == "a \"b\"\n\u{1}c\\")
-    #expect(object["k\n"] == "v\u{7F}")
-    #expect(object["time"] == "1970-01-01T00:00:00Z")
-  }
-
   @Test(.timeLimit(.minutes(1))) func `a pool never makes more buffers than it may`() async {
     let pool = BufferPool(count: 2, size: 4096)
     let most = Users()

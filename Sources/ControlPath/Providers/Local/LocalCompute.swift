@@ -1,3 +1,4 @@
+public import Machines
 import NIOHTTP1
 public import Providers
 

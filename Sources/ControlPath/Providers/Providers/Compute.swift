@@ -21,61 +21,13 @@ public protocol Compute: Sendable {
   func listMachines(tags: Tags) async throws -> [Machine]
 }
 
-/// What a machine should be.
-public struct MachineWish: Codable, Hashable, Sendable {
-  public enum Role: String, Codable, Hashable, Sendable {
-    /// The tenant's machine, through its own firmware and loader.
-    case guest
-    /// The repair appliance: its own kernel, no network, ends by itself.
-    case appliance
-  }
-  public enum Network: String, Codable, Hashable, Sendable {
-    /// No way out; only the forwarded ports lead in.
-    case isolated
-    /// The target's ordinary network.
-    case open
-    /// No network card at all.
-    case none
-  }
-
-  public var role: Role
-  public var cpus: Int
-  /// Bytes.
-  public var memory: UInt64
-  public var firmware: MachineDescription.Firmware
-  /// In the order of the source's disks; the first one boots.
-  public var volumes: [ResourceID]
-  public var network: Network
-  /// Guest TCP ports to reach from outside; the machine's `forwards` say where.
-  public var forwardedPorts: [Int]
-  /// What the appliance is told, as words of its kernel's command line: `firmware=bios`. Empty for guests.
-  public var applianceArguments: [String]
-
-  public init(
-    role: Role, cpus: Int, memory: UInt64, firmware: MachineDescription.Firmware, volumes: [ResourceID],
-    network: Network, forwardedPorts: [Int] = [], applianceArguments: [String] = []
-  ) {
-    (self.role, self.cpus, self.memory, self.firmware) = (role, cpus, memory, firmware)
-    (self.volumes, self.network, self.forwardedPorts) = (volumes, network, forwardedPorts)
-    self.applianceArguments = applianceArguments
-  }
-}
-
 public struct Machine: Codable, Hashable, Sendable {
-  public enum State: String, Codable, Hashable, Sendable { case creating, running, stopped, deleting, failed }
-  /// A guest port and the address (`127.0.0.1:40022`) that leads to it.
-  public struct Forward: Codable, Hashable, Sendable {
-    public var guestPort: Int
-    public var address: String
-    public init(guestPort: Int, address: String) { (self.guestPort, self.address) = (guestPort, address) }
-  }
-
   public var id: ResourceID
   public var wish: MachineWish
-  public var state: State
-  public var forwards: [Forward]
+  public var state: MachineState
+  public var forwards: [PortForward]
   public var tags: Tags
-  public init(id: ResourceID, wish: MachineWish, state: State, forwards: [Forward], tags: Tags) {
+  public init(id: ResourceID, wish: MachineWish, state: MachineState, forwards: [PortForward], tags: Tags) {
     (self.id, self.wish, self.state, self.forwards, self.tags) = (id, wish, state, forwards, tags)
   }
 }

@@ -2,8 +2,8 @@ public import Foundation
 public import GRDB
 public import Workflows
 
-/// Workflows in SQLite. Several processes on one host may share the file: every change is an IMMEDIATE transaction, so
-/// that two claims cannot read the same row before either writes.
+/// Workflows in SQLite. Several processes on one host may share the file: every change is an IMMEDIATE transaction (as
+/// GRDB begins each that writes), so that two claims cannot read the same row before either writes.
 public struct SQLiteWorkflowStore: WorkflowStore {
   private let writer: any DatabaseWriter
 
@@ -47,21 +47,8 @@ public struct SQLiteWorkflowStore: WorkflowStore {
     return migrator
   }
 
-  /// One IMMEDIATE transaction, whatever the writer's default is.
-  private func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
-    try await writer.writeWithoutTransaction { db in
-      var value: T?
-      try db.inTransaction(.immediate) {
-        value = try body(db)
-        return .commit
-      }
-      guard let value else { throw DatabaseError(resultCode: .SQLITE_ABORT) }
-      return value
-    }
-  }
-
   public func insert(_ record: WorkflowRecord) async throws -> WorkflowRecord {
-    try await write { db in try Self.insert(record, db) }
+    try await writer.write { db in try Self.insert(record, db) }
   }
 
   /// The same within a transaction of a caller whose tables are in the same file: what the workflow is about and the
@@ -98,7 +85,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
       try String.fetchOne($0, sql: due, arguments: [seconds, seconds] + StatementArguments(kinds))
     }
     guard any != nil else { return nil }
-    return try await write { db in
+    return try await writer.write { db in
       guard let id = try String.fetchOne(db, sql: due, arguments: [seconds, seconds] + StatementArguments(kinds))
       else { return nil }
       try db.execute(
@@ -109,7 +96,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   }
 
   public func renew(_ id: String, fence: Int64, until: Date) async throws {
-    try await write { db in
+    try await writer.write { db in
       try db.execute(
         sql: "UPDATE workflow SET leaseUntil = ? WHERE id = ? AND fence = ? AND leaseOwner IS NOT NULL",
         arguments: [until.timeIntervalSince1970, id, fence])
@@ -121,7 +108,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
     _ id: String, fence: Int64, seen signals: Int64, _ change: WorkflowChange, now: Date
   ) async throws {
     let problem = try change.problem.map { String(decoding: try JSONEncoder().encode($0), as: UTF8.self) }
-    try await write { db in
+    try await writer.write { db in
       try db.execute(
         sql: """
           UPDATE workflow SET step = ?, state = ?, attempts = ?, wakeAt = CASE signals WHEN ? THEN ? ELSE ? END,
@@ -137,7 +124,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   }
 
   public func wake(_ id: String, now: Date) async throws {
-    try await write { db in
+    try await writer.write { db in
       try db.execute(
         sql: "UPDATE workflow SET signals = signals + 1, wakeAt = MIN(wakeAt, ?) WHERE id = ? AND outcome IS NULL",
         arguments: [now.timeIntervalSince1970, id])
@@ -145,7 +132,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   }
 
   public func requestCancel(_ id: String, now: Date) async throws {
-    try await write { db in
+    try await writer.write { db in
       try db.execute(
         sql: """
           UPDATE workflow SET cancelRequested = 1, signals = signals + 1, wakeAt = MIN(wakeAt, ?)
@@ -166,7 +153,7 @@ public struct SQLiteWorkflowStore: WorkflowStore {
   }
 
   public func removeEnded(before: Date) async throws -> Int {
-    try await write { db in
+    try await writer.write { db in
       try db.execute(
         sql: "DELETE FROM workflow WHERE outcome IS NOT NULL AND updatedAt < ?",
         arguments: [before.timeIntervalSince1970])

@@ -1,5 +1,6 @@
 import FoundationEssentials
 public import Logging
+import Logs
 import NIOPosix
 public import ServiceLifecycle
 import Synchronization
@@ -133,7 +134,7 @@ public final class AgentService: Service {
     }
     return await runner.run(
       sync, id: id, source: source, hasCommitted: sync.final && machine.hasCommitted(session: sync.session),
-      hush: { JSONLines.hold($0) },
+      hush: { StandardError.hold($0) },
       report: { [self] report in
         // How it goes may get lost. How a final sync ended may not: afterwards this machine says nothing any more, and
         // as it is frozen, waiting loses nothing.

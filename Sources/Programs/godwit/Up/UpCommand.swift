@@ -3,6 +3,7 @@ import Clouds
 import Foundation
 import Glibc
 import Logging
+import Logs
 import ServiceKit
 import ServiceLifecycle
 import UnixSignals

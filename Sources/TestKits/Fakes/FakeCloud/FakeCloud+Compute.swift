@@ -1,4 +1,5 @@
 import Foundation
+import Machines
 import Providers
 
 extension FakeCloud {
@@ -14,7 +15,7 @@ extension FakeCloud {
       guard !wish.volumes.isEmpty, wish.cpus > 0, wish.memory > 0 else {
         throw ProviderError(.invalid, "machine \(id): volumes, cpus and memory must not be empty")
       }
-      for volume in wish.volumes { try usable(volume, for: id, state) }
+      for volume in wish.volumes { try usable(ResourceID(rawValue: volume), for: id, state) }
       let forwards = wish.network == .none ? [] : wish.forwardedPorts
       let machine = Machine(
         id: id, wish: wish, state: .creating,
@@ -57,7 +58,7 @@ extension FakeCloud {
     try verb("startMachine", id.rawValue) { state, effect in
       let known = try present(id, state)
       guard shown(known, state).state == .stopped else { return }
-      for volume in known.value.wish.volumes { try usable(volume, for: id, state) }
+      for volume in known.value.wish.volumes { try usable(ResourceID(rawValue: volume), for: id, state) }
       state.machines[id.rawValue]?.startedAt = now()
       effect = "started machine"
     }
@@ -97,7 +98,7 @@ extension FakeCloud {
 
   func runningMachine(on volume: ResourceID, _ state: State) -> ResourceID? {
     state.machines.values.first {
-      $0.goneAt == nil && $0.value.wish.volumes.contains(volume) && shown($0, state).state != .stopped
+      $0.goneAt == nil && $0.value.wish.volumes.contains(volume.rawValue) && shown($0, state).state != .stopped
     }?.value.id
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Machines
 import Providers
 
 extension FakeCloud {
@@ -40,7 +41,7 @@ extension FakeCloud {
     try verb("deleteVolume", id.rawValue) { state, effect in
       guard let known = state.volumes[id.rawValue], known.goneAt == nil else { return }
       guard known.location == nil else { throw ProviderError(.inUse, "volume \(id) is attached") }
-      let user = state.machines.values.first { $0.goneAt == nil && $0.value.wish.volumes.contains(id) }
+      let user = state.machines.values.first { $0.goneAt == nil && $0.value.wish.volumes.contains(id.rawValue) }
       if let user { throw ProviderError(.inUse, "volume \(id) belongs to machine \(user.value.id)") }
       state.volumes[id.rawValue]?.goneAt = now() + faults.settings.deleteDelay
       effect = "deleted volume"

@@ -1,5 +1,6 @@
 import HTTPTypes
 public import Hummingbird
+import Machines
 import NIOCore
 import NIOPosix
 import Providers

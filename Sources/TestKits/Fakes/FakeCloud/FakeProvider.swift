@@ -1,4 +1,5 @@
 import Foundation
+public import Machines
 import NIOCore
 import NIOHTTP1
 public import Providers

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Machines
 import ServiceKit
 import Wire
 
@@ -111,7 +112,7 @@ struct Ledger: Sendable {
     let user = try rows.first { other in
       switch (row.kind, other.kind) {
       case (.snapshot, .volume): try other.decodedWish(CloudsAPI.VolumeWish.self).fromSnapshot == row.id
-      case (.volume, .machine): try other.decodedWish(CloudsAPI.MachineWish.self).wish.volumes.contains(row.id)
+      case (.volume, .machine): try other.decodedWish(CloudsAPI.MachineRequest.self).wish.volumes.contains(row.id)
       default: false
       }
     }

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Machines
 import Providers
 import ServiceKit
 import Wire
@@ -34,13 +35,12 @@ extension Reconciler {
 
   private func advanceMachine(_ row: LedgerRow, _ compute: any Compute) async throws {
     if row.state == .ready { return try await watch(row, compute) }
-    let wish = try row.decodedWish(CloudsAPI.MachineWish.self).wish
-    var volumes: [ResourceID] = []
-    for id in wish.volumes {
+    var wish = try row.decodedWish(CloudsAPI.MachineRequest.self).wish
+    for (index, id) in wish.volumes.enumerated() {
       guard let key = try await readyKey(.volume, id, of: row) else { return }
-      volumes.append(key)
+      wish.volumes[index] = key.rawValue
     }
-    let machine = try await compute.createMachine(row.resource, wish.asProvided(on: volumes), tags: row.decodedTags())
+    let machine = try await compute.createMachine(row.resource, wish, tags: row.decodedTags())
     let state: ResourceState =
       switch machine.state {
       case .creating: .creating
@@ -106,20 +106,5 @@ extension Reconciler {
         metadata: ["object.kind": "\(row.kind.rawValue)", "object.id": "\(row.id)", "tenant": "\(row.tenant)"])
       poke()
     }
-  }
-}
-
-extension CloudsAPI.MachineShape {
-  func asProvided(on volumes: [ResourceID]) -> MachineWish {
-    let role: MachineWish.Role = role == .guest ? .guest : .appliance
-    let network: MachineWish.Network =
-      switch network {
-      case .isolated: .isolated
-      case .open: .open
-      case .none: .none
-      }
-    return MachineWish(
-      role: role, cpus: cpus, memory: memory, firmware: firmware, volumes: volumes, network: network,
-      forwardedPorts: forwardedPorts, applianceArguments: applianceArguments)
   }
 }

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import HTTPTypes
 import Hummingbird
+import Machines
 import NIOCore
 import Providers
 import ServiceKit
@@ -10,7 +11,7 @@ import Wire
 extension CloudsRoutes {
   func addMachines(_ group: RouterGroup<ServiceContext>) {
     group.put("machines/:id") { request, context in
-      var wish = try await request.json(CloudsAPI.MachineWish.self)
+      var wish = try await request.json(CloudsAPI.MachineRequest.self)
       guard !wish.wish.volumes.isEmpty, (1...512).contains(wish.wish.cpus), wish.wish.memory >= 64 << 20 else {
         throw Problem.malformed("A machine needs volumes, 1 to 512 'cpus' and at least 64 MiB of 'memory'.")
       }
@@ -86,7 +87,7 @@ extension CloudsRoutes {
 extension LedgerRow {
   func machine() throws -> CloudsAPI.Machine {
     let seen = decodedObserved(Machine.self)
-    let state: CloudsAPI.Machine.State =
+    let state: MachineState =
       switch (shownState, seen?.state) {
       case (.creating, _): .creating
       case (.deleting, _): .deleting
@@ -97,7 +98,7 @@ extension LedgerRow {
       case (.ready, _): .creating
       }
     return .init(
-      id: id, state: state, target: target, wish: try decodedWish(CloudsAPI.MachineWish.self).wish,
+      id: id, state: state, target: target, wish: try decodedWish(CloudsAPI.MachineRequest.self).wish,
       forwards: (seen?.forwards ?? []).map { .init(guestPort: $0.guestPort, address: $0.address) }, owner: owner,
       expiresAt: expiresAt.map { Int($0) }, problem: decodedProblem)
   }

@@ -50,7 +50,7 @@ struct CloudsClient: Sendable {
     try await changing("delete.snapshot", id) { try await client.delete(path("snapshots", id)) }
   }
 
-  func putMachine(_ id: String, _ wish: CloudsAPI.MachineWish) async throws -> CloudsAPI.Machine {
+  func putMachine(_ id: String, _ wish: CloudsAPI.MachineRequest) async throws -> CloudsAPI.Machine {
     try await changing("put.machine", id) { try await client.put(path("machines", id), wish) }
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Machines
 import Wire
 import Workflows
 

@@ -76,7 +76,7 @@ extension Orchestrator {
   private func startAppliance(_ state: inout LaunchState, _ context: WorkflowContext) async throws -> StepOutcome {
     let (launch, migration) = try await launch(context, state)
     let machine = try await sourceMachine(migration)
-    let shape = CloudsAPI.MachineShape(
+    let shape = MachineWish(
       role: .appliance, cpus: 1, memory: 512 << 20, firmware: machine.firmware,
       volumes: migration.disks.indices.map(launch.clone), network: .none,
       applianceArguments: [
@@ -85,7 +85,7 @@ extension Orchestrator {
       ])
     _ = try await clouds(context.tenant).putMachine(
       launch.appliance,
-      CloudsAPI.MachineWish(
+      CloudsAPI.MachineRequest(
         target: migration.target, wish: shape, owner: migration.id, expiresAt: now() + 2 * Self.repairSeconds))
     state.deadline = now() + Self.repairSeconds
     try await database.update(LaunchRow.self, context.tenant, launch.id) { $0.state = .repairing }
@@ -136,13 +136,13 @@ extension Orchestrator {
   private func startMachine(_ state: inout LaunchState, _ context: WorkflowContext) async throws -> StepOutcome {
     let (launch, migration) = try await launch(context, state)
     let machine = try await sourceMachine(migration)
-    let shape = CloudsAPI.MachineShape(
+    let shape = MachineWish(
       role: .guest, cpus: launch.wish.cpus ?? min(machine.cpus, 2), memory: launch.wish.memory ?? machine.memory,
       firmware: machine.firmware, volumes: migration.disks.indices.map(launch.clone),
       network: launch.kind == .test ? .isolated : .open, forwardedPorts: launch.wish.ports ?? [22])
     _ = try await clouds(context.tenant).putMachine(
       launch.machine,
-      CloudsAPI.MachineWish(target: migration.target, wish: shape, owner: migration.id, expiresAt: backstop(launch)))
+      CloudsAPI.MachineRequest(target: migration.target, wish: shape, owner: migration.id, expiresAt: backstop(launch)))
     state.deadline = now() + (launch.wish.bootSeconds ?? 300)
     try await database.update(LaunchRow.self, context.tenant, launch.id) { $0.state = .starting }
     return .next("watch")

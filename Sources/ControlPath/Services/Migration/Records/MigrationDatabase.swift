@@ -8,17 +8,9 @@ struct MigrationDatabase: Sendable {
 
   init(path: String) throws { pool = try ServiceKit.Database.open(path, migrations: Self.migrator) }
 
-  /// One IMMEDIATE transaction.
+  /// One transaction; GRDB makes every writing one IMMEDIATE.
   func write<T: Sendable>(_ body: @escaping @Sendable (GRDB.Database) throws -> T) async throws -> T {
-    try await pool.writeWithoutTransaction { db in
-      var value: T?
-      try db.inTransaction(.immediate) {
-        value = try body(db)
-        return .commit
-      }
-      guard let value else { throw DatabaseError(resultCode: .SQLITE_ABORT) }
-      return value
-    }
+    try await pool.write(body)
   }
 
   func note(_ event: EventRow) async throws { try await write { try event.insert($0) } }

@@ -1,6 +1,6 @@
 import Foundation
 import Logging
-import ServiceKit
+import Logs
 import Synchronization
 import Testing
 

@@ -1,4 +1,3 @@
-import CoreFoundation
 import Glibc
 public import Logging
 
@@ -19,7 +18,7 @@ public struct JSONLogHandler: LogHandler {
 
   /// - Parameter write: takes one line with its newline; standard error by default.
   public init(
-    label: String, level: Logger.Level = .info, write: @escaping @Sendable (String) -> Void = Self.standardError
+    label: String, level: Logger.Level = .info, write: @escaping @Sendable (String) -> Void = StandardError.write
   ) {
     (self.label, logLevel, self.write) = (label, level, write)
   }
@@ -110,11 +109,5 @@ public struct JSONLogHandler: LogHandler {
     let date = "\(Int(parts.tm_year) + 1900)-\(padded(Int(parts.tm_mon) + 1, 2))-\(padded(Int(parts.tm_mday), 2))"
     let clock = "\(padded(Int(parts.tm_hour), 2)):\(padded(Int(parts.tm_min), 2)):\(padded(Int(parts.tm_sec), 2))"
     return "\(date)T\(clock).\(padded(time.tv_nsec / 1_000_000, 3))Z"
-  }
-
-  /// Writes a line to standard error with one `write`, so that lines of several processes do not mix.
-  @Sendable public static func standardError(_ line: String) {
-    var line = line
-    line.withUTF8 { bytes in _ = Glibc.write(2, bytes.baseAddress, bytes.count) }
   }
 }
