@@ -121,7 +121,7 @@ let package = Package(
       "Migration", in: "ControlPath/Services",
       [
         "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, nioPosix,
-        crypto, grdb,
+        nioHTTP1, crypto, grdb,
         logging,
         serviceLifecycle
       ]),
@@ -193,8 +193,7 @@ let package = Package(
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
         "Machines", "CLinuxBlock", "Conformance", "Logs", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient, logging,
-        nioHTTP1,
-        serviceLifecycle, systemPackage, subprocess
+        nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])
   ],

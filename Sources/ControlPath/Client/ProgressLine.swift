@@ -15,6 +15,14 @@ public enum ProgressLine {
     return parts.filter { !$0.isEmpty }.joined(separator: "  ")
   }
 
+  /// `3 min to 7 min left`, or why nobody can say; nil before the agent can.
+  public static func forecast(_ forecast: SyncProgress.Forecast?) -> String? {
+    guard let forecast else { return nil }
+    if let high = forecast.highSeconds { return "\(duration(forecast.lowSeconds)) to \(duration(high)) left" }
+    let written = forecast.writeRate.map { bytes($0) + "/s" } ?? "as much"
+    return "does not converge: the source writes \(written) and \(bytes(forecast.sendRate))/s are sent"
+  }
+
   /// `61.2 MB`: decimal units, as networks and disks are sold.
   public static func bytes(_ count: Double) -> String {
     var (value, unit) = (count, 0)

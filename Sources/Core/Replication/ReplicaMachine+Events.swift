@@ -4,21 +4,21 @@ extension ReplicaMachine {
 
   /// What is kept on stable storage beside the leaf map, changed by `storeOpening`, `storePart`, `storeSeal`.
   public struct Stored: Hashable, Sendable {
-    /// The session that opened last; nil before the first.
+    /// The session that opened last; nil before the first, and where it was retired.
     public var session: String?
+    /// Its place in the order of the replica's sessions: one with a lower ordinal can never open again.
+    public var ordinal: UInt64
     public var epoch: Epoch
     /// Parts of its manifest that are stored.
     public var parts: UInt64
     /// Whether it is sealed.
     public var sealed: Bool
-    /// Sessions that were superseded, newest last; they can never open again. At most 64 are remembered.
-    public var retired: [String]
-    static let retiredCount = 64
     public init(
-      session: String? = nil, epoch: Epoch = Epoch(rawValue: 0), parts: UInt64 = 0, sealed: Bool = false,
-      retired: [String] = []
+      session: String? = nil, ordinal: UInt64 = 0, epoch: Epoch = Epoch(rawValue: 0), parts: UInt64 = 0,
+      sealed: Bool = false
     ) {
-      (self.session, self.epoch, self.parts, self.sealed, self.retired) = (session, epoch, parts, sealed, retired)
+      (self.session, self.ordinal, self.epoch) = (session, ordinal, epoch)
+      (self.parts, self.sealed) = (parts, sealed)
     }
   }
 
@@ -32,8 +32,10 @@ extension ReplicaMachine {
 
   /// What happened. Requests may arrive in any order, twice, or late. Each `Action` that says so is answered once.
   public enum Event: Hashable, Sendable {
-    /// `POST open`.
-    case open(Request, session: String, fresh: Bool)
+    /// `POST open`. `ordinal` is the session's own, from its grant: of two sessions the later one has the higher.
+    case open(Request, session: String, ordinal: UInt64, fresh: Bool)
+    /// `POST conclude` with `retire`, by the control plane: the session is sealed already, or it is retired.
+    case conclude(Request, session: String, ordinal: UInt64)
     /// `PUT frames`; decoded and within the disks. `touches` are all leaves its extents touch, each once
     /// (`ReplicaMachine.touches(of:)`).
     case frame(Request, session: String, epoch: Epoch, sequence: Sequence, touches: [Touch])
@@ -101,8 +103,11 @@ extension ReplicaMachine {
     case acknowledged
     /// `FlushAnswer`: durable.
     case flushed(through: Sequence)
-    /// `SealAnswer` with the receipt.
+    /// `SealAnswer` or `ConcludeAnswer` with the receipt.
     case sealed
+    /// `ConcludeAnswer`: the session can never open again. Whether it was sealed before a later one opened, only its
+    /// receipt can tell.
+    case retired
     /// `SealAnswer`: these leaves hold something else.
     case mismatched([LeafAddress])
     case refused(Refusal)
@@ -116,7 +121,7 @@ extension ReplicaMachine {
     case stale
     /// `409 sealed`, or a seal is under way.
     case sealed
-    /// `409 superseded`: another session of these volumes was opened after this one. It ends.
+    /// `409 superseded`: a later session of these volumes was opened, or this one was retired. It can never open again.
     case superseded
     /// `400`: parts of the manifest or `through` do not follow on what is stored, or frames are not flushed before a seal.
     case outOfOrder

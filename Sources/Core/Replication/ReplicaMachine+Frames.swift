@@ -27,7 +27,6 @@ extension ReplicaMachine {
 
   /// Why this session and epoch cannot be served; nil where they can.
   func refusal(session: String, epoch: Epoch) -> Refusal? {
-    if stored.retired.contains(session) { return .superseded }
     guard session == stored.session else { return .epochClosed }
     if stored.sealed { return .sealed }
     return epochIsOpen && epoch == stored.epoch ? nil : .epochClosed

@@ -1,4 +1,4 @@
-/// Opening, flush and seal.
+/// Opening, flush, seal and conclusion.
 extension ReplicaMachine {
   /// Starts the first job, or the next where the first can be answered at once.
   mutating func startJobs() {
@@ -9,10 +9,11 @@ extension ReplicaMachine {
       }
       step = nil
       switch job.kind {
-      case .open(let fresh): startOpening(job, fresh: fresh)
+      case .open(let ordinal, let fresh): startOpening(job, ordinal: ordinal, fresh: fresh)
       case .flush(let epoch, let through, let part, let records):
         startFlush(job, epoch: epoch, through: through, part: part, records: records)
       case .seal(let epoch, let parts): startSeal(job, epoch: epoch, parts: parts)
+      case .conclude(let ordinal): startConclusion(job, ordinal: ordinal)
       }
       if step != nil { return }
     }
@@ -24,23 +25,38 @@ extension ReplicaMachine {
     step = nil
   }
 
-  private mutating func startOpening(_ job: Job, fresh: Bool) {
-    if stored.retired.contains(job.session) { return endJob(.refused(.superseded)) }
+  private mutating func startOpening(_ job: Job, ordinal: UInt64, fresh: Bool) {
+    let isNew = stored.session != job.session
+    if isNew ? ordinal <= stored.ordinal : ordinal < stored.ordinal { return endJob(.refused(.superseded)) }
     if stored.sealed && stored.session == job.session {
       return endJob(.alreadySealed(epoch: stored.epoch, parts: stored.parts))
     }
-    epochIsOpen = false
     var new = stored
+    new.ordinal = ordinal
+    if isNew { (new.session, new.sealed) = (job.session, false) }
+    if isNew || fresh { new.parts = 0 }
+    store(new, job, dropManifest: isNew || fresh)
+  }
+
+  /// Decides a session for good. It is retired by giving its place to nobody.
+  private mutating func startConclusion(_ job: Job, ordinal: UInt64) {
+    let isLast = stored.session == job.session
+    if isLast && stored.sealed { return endJob(.sealed) }
+    if !isLast && ordinal <= stored.ordinal { return endJob(.retired) }
+    var new = stored
+    (new.session, new.ordinal) = (nil, max(ordinal, stored.ordinal))
+    (new.parts, new.sealed) = (0, false)
+    store(new, job, dropManifest: true)
+  }
+
+  /// Closes the epoch and begins the next.
+  private mutating func store(_ next: Stored, _ job: Job, dropManifest: Bool) {
+    epochIsOpen = false
+    var new = next
     lastEpoch = Epoch(rawValue: max(lastEpoch, stored.epoch).rawValue + 1)
     new.epoch = lastEpoch
-    let isNew = stored.session != job.session
-    if isNew {
-      if let old = stored.session { new.retired = (new.retired + [old]).suffix(Stored.retiredCount) }
-      (new.session, new.sealed) = (job.session, false)
-    }
-    if isNew || fresh { new.parts = 0 }
     step = .storingOpening(new)
-    actions.append(.storeOpening(job.request, new, dropManifest: isNew || fresh))
+    actions.append(.storeOpening(job.request, new, dropManifest: dropManifest))
   }
 
   private mutating func startFlush(
@@ -83,10 +99,10 @@ extension ReplicaMachine {
 
   private mutating func openingStored(_ new: Stored) {
     stored = new
-    epochIsOpen = true
+    epochIsOpen = new.session != nil
     through = Sequence(rawValue: 0)
     touched = [:]
-    endJob(.opened(epoch: new.epoch, parts: new.parts))
+    endJob(epochIsOpen ? .opened(epoch: new.epoch, parts: new.parts) : .retired)
   }
 
   /// The volumes are flushed: what was claimable before the flush and was not touched since is claimed.

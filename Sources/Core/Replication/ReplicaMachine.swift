@@ -1,5 +1,5 @@
 /// The gateway's end: one replica, that is the volumes of a session's disks in the grant's order. It outlives sessions;
-/// a new session of the same volumes supersedes the one before. A gateway never runs two machines over one volume.
+/// a later session of the same volumes supersedes the one before, never the other way round. A gateway never runs two machines over one volume.
 ///
 /// A pure value behind the gateway's lock: `handle` takes what happened and says what to do; the gateway does it outside
 /// of the lock and feeds the outcome back. What each means is said in `ReplicaMachine.Event` and `ReplicaMachine.Action`.
@@ -8,6 +8,7 @@
 /// - Only the open epoch is served, and a restarted gateway has none open.
 /// - Frames that share a leaf never run side by side; a lower sequence never follows a higher one.
 /// - A leaf is durably unknown before its bytes change, and claimed only when one settled frame wrote all of it.
+/// - A session that was retired, or older than one that was opened, is never opened, written or sealed again.
 /// - Nothing is written while a part is stored, while leaves are read back, and after a seal.
 public struct ReplicaMachine: Sendable {
   /// - Parameters:
@@ -37,7 +38,7 @@ public struct ReplicaMachine: Sendable {
   var waiting: [Frame] = []
   var running: [Request: Running] = [:]
   var locked: Set<LeafAddress> = []
-  /// Opening, flush and seal: one at a time, as they came. The first of them is under way when `step` is set.
+  /// Opening, flush, seal and conclusion: one at a time, as they came. The first of them is under way when `step` is set.
   var jobs: [Job] = []
   var step: Step?
   /// Said by the call of `handle` that is under way.
@@ -67,9 +68,10 @@ public struct ReplicaMachine: Sendable {
 
   struct Job: Hashable, Sendable {
     enum Kind: Hashable, Sendable {
-      case open(fresh: Bool)
+      case open(ordinal: UInt64, fresh: Bool)
       case flush(epoch: Epoch, through: Sequence, part: UInt64, records: [LeafRecord])
       case seal(epoch: Epoch, parts: UInt64)
+      case conclude(ordinal: UInt64)
     }
     var request: Request
     var session: String
@@ -92,8 +94,8 @@ public struct ReplicaMachine: Sendable {
   /// Takes what happened, says what to do next.
   public mutating func handle(_ event: Event) -> [Action] {
     switch event {
-    case .open(let request, let session, let fresh):
-      jobs.append(Job(request: request, session: session, kind: .open(fresh: fresh)))
+    case .open(let request, let session, let ordinal, let fresh):
+      jobs.append(Job(request: request, session: session, kind: .open(ordinal: ordinal, fresh: fresh)))
     case .flush(let request, let session, let epoch, let through, let part, let records):
       jobs.append(
         Job(
@@ -101,6 +103,8 @@ public struct ReplicaMachine: Sendable {
           kind: .flush(epoch: epoch, through: through, part: part, records: records)))
     case .seal(let request, let session, let epoch, let parts):
       jobs.append(Job(request: request, session: session, kind: .seal(epoch: epoch, parts: parts)))
+    case .conclude(let request, let session, let ordinal):
+      jobs.append(Job(request: request, session: session, kind: .conclude(ordinal: ordinal)))
     case .frame(let request, let session, let epoch, let sequence, let touches):
       waiting.append(
         Frame(request: request, session: session, epoch: epoch, sequence: sequence, touches: touches))

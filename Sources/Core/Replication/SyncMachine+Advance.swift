@@ -1,7 +1,8 @@
 /// What can be done now.
 extension SyncMachine {
   mutating func advance() {
-    guard stage != .ended else { return }
+    // What waits only for its thaw begins nothing new.
+    guard stage != .ended, endReason == nil else { return }
     if link == .closed {
       link = .opening(fresh: opensFresh)
       actions.append(.open(fresh: opensFresh))

@@ -79,8 +79,12 @@ extension SyncMachine {
     case prepared(Prepared)
     /// Answers `open`.
     case opened(Opened)
-    /// Answers `open` where the gateway says that this session is sealed already (`OpenAnswer.receipt`).
+    /// Answers `open` where the gateway says that this session is sealed already (`OpenAnswer.receipt`). For a final sync
+    /// it may come by itself: the control plane had it from the gateway.
     case alreadySealed
+    /// Answers `open`, or comes by itself from the control plane: the gateway has said that this session is not sealed
+    /// and can never be. The only event that thaws after the seal of a final sync was requested.
+    case retired(reason: String)
     /// Answers `take`: the blocks that were moved from the live map to the pending map, in bytes (any length).
     case taken([Extent])
     /// Answers `take` instead of `taken`: the tracker cannot prove that it saw every write.
@@ -112,10 +116,11 @@ extension SyncMachine {
     case deadline
     /// Answers `seal`: the receipt is here.
     case sealed
-    /// Answers `seal`: these leaves hold something else than the manifest says.
+    /// Answers `seal`: these leaves hold something else than the manifest says. Leaves that the disks do not have are
+    /// no leaves; where nothing else is named the gateway is asked again.
     case mismatched([LeafAddress])
-    /// Stop: by command, or because going on is impossible (a disk cannot be read, the target is full, superseded).
-    /// Thaws first, except where the seal of a final sync was requested: then the source stays frozen.
+    /// Stop: by command, or because going on is impossible (a disk cannot be read, the target is full). Thaws first.
+    /// Without effect once the seal of a final sync was requested: then only the gateway knows whether it took place.
     case cancel(reason: String)
   }
 
@@ -131,7 +136,7 @@ extension SyncMachine {
     /// may call the tracking proven. No answer.
     case mark([Extent], establishes: Bool)
     /// `POST open` (`fresh`: as the parameter), then `GET held` for every disk. Retried by the driver, with back-off,
-    /// until there is an answer: `opened` or `alreadySealed`. The driver keeps the manifest's chain: it adds a part when
+    /// until there is an answer: `opened`, `alreadySealed` or `retired`. The driver keeps the manifest's chain: it adds a part when
     /// it feeds `flushed`, or when the answer's `parts` says that the last part it sent was stored; with `fresh` the
     /// chain starts anew.
     case open(fresh: Bool)
@@ -172,5 +177,7 @@ extension SyncMachine {
     case sealed
     /// Given up for this reason; everything settled stays settled.
     case ended(reason: String)
+    /// Given up because the source writes faster than it is sent; everything settled stays settled.
+    case notConverging
   }
 }

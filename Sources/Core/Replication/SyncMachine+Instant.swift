@@ -29,6 +29,7 @@ extension SyncMachine {
     clearMarks()
     guard stage == .holding else {
       isNearlyClean = fitsInstant(dirtyExtents(limit: settings.instantLeaves))
+      if !isNearlyClean { judgeRound() }
       return
     }
     if final {
@@ -45,6 +46,22 @@ extension SyncMachine {
       stage = .capturing
       actions.append(.capture(wanted))
     }
+  }
+
+  /// After a round that left too much for an instant. One that shrank it well is on its way and counts for nothing, so
+  /// that even the largest disk has its rounds, but not without end.
+  private mutating func judgeRound() {
+    let dirty = dirtyBytes
+    let isNearer = leastDirty == .max || dirty < leastDirty - leastDirty / 4
+    leastDirty = min(leastDirty, dirty)
+    if !isNearer { noteStall() }
+  }
+
+  private mutating func noteStall() {
+    stalls += 1
+    guard stalls >= settings.stalledRounds else { return }
+    // A final sync sends what is left while frozen; its deadline still thaws.
+    if final { isNearlyClean = true } else { finish(.notConverging) }
   }
 
   private mutating func takeFailed(_ reason: String) {
@@ -111,7 +128,7 @@ extension SyncMachine {
     thaw(captured: false)
   }
 
-  private mutating func thaw(captured: Bool) {
+  mutating func thaw(captured: Bool) {
     stage = .thawing(captured: captured)
     actions.append(.thaw)
   }
@@ -121,7 +138,10 @@ extension SyncMachine {
     case .thawing(let captured):
       if let endReason { return finish(.ended(reason: endReason)) }
       stage = .sending
-      if !captured || !inTime { giveInstantUp() }
+      if !captured || !inTime {
+        giveInstantUp()
+        noteStall()
+      }
     case .holding, .capturing:
       // The watchdog was first: whatever is read now is not of the instant.
       isInstantOver = true
@@ -160,9 +180,10 @@ extension SyncMachine {
 
   // MARK: The end
 
-  /// Ends the sync; thaws before where that is allowed.
+  /// Ends the sync; thaws before. Once the final seal was requested the sync goes on instead: whether it took place is
+  /// not for this end to judge, and a frozen source without a sync would be neither running nor moved.
   mutating func end(_ reason: String) {
-    if sealRequested { return finish(.ended(reason: reason)) }
+    if sealRequested { return }
     switch stage {
     case .freezing, .thawing: endReason = endReason ?? reason
     case .holding, .capturing, .streaming:

@@ -6,6 +6,7 @@ extension SyncMachine {
     case .prepared(let prepared): receive(prepared)
     case .opened(let opened): receive(opened)
     case .alreadySealed: alreadySealed()
+    case .retired(let reason): retired(reason)
     case .epochClosed(let epoch): epochClosed(epoch)
     case .carried(let sequence, let records): carried(sequence, records)
     case .lost(let sequence): lost(sequence)
@@ -22,7 +23,8 @@ extension SyncMachine {
 
   private mutating func receive(_ prepared: Prepared) {
     guard case .preparing(let restarted) = tracking else { return }
-    if let reason = prepared.voided {
+    // A source that stays frozen needs no tracker for its walk.
+    if let reason = prepared.voided, !(restarted && sealRequested) {
       tracking = .idle
       return trackingLost(reason)
     }
@@ -59,6 +61,7 @@ extension SyncMachine {
     }
     actions.append(.mark(marks, establishes: true))
     hasWalked = true
+    (stalls, leastDirty) = (0, .max)
   }
 
   /// Counts a loss of tracking: everything is compared, as often as the settings allow.
@@ -66,8 +69,8 @@ extension SyncMachine {
     losses += 1
     voided = reason
     if mode == .delta { mode = .compare }
-    if losses > settings.trackingLosses { return end("the disks cannot be tracked: \(reason)") }
     tracking = .idle
+    if losses > settings.trackingLosses { end("the disks cannot be tracked: \(reason)") }
   }
 
   // MARK: The link
@@ -228,12 +231,17 @@ extension SyncMachine {
   // MARK: The end
 
   private mutating func alreadySealed() {
-    guard case .opening = link else { return }
-    if final && !sealRequested {
-      finish(.ended(reason: "the session is sealed already and the source runs"))
-    } else {
-      finish(.sealed)
-    }
+    if final && !sealRequested { return end("the session is sealed already and the source runs") }
+    if case .opening = link { return finish(.sealed) }
+    if final { finish(.sealed) }
+  }
+
+  private mutating func retired(_ reason: String) {
+    let wasRequested = sealRequested
+    sealRequested = false
+    guard wasRequested else { return end(reason) }
+    endReason = reason
+    thaw(captured: false)
   }
 
   private mutating func sealed() {
@@ -242,12 +250,16 @@ extension SyncMachine {
   }
 
   private mutating func mismatched(_ leaves: [LeafAddress]) {
-    guard stage == .sealing else { return }
+    guard stage == .sealing, let epoch else { return }
+    let known = leaves.filter { maps.indices.contains(Int($0.disk)) && $0.leaf < maps[Int($0.disk)].leafCount }
+    if known.isEmpty {
+      return sealRequested ? epochClosed(epoch) : end("the gateway refuses the seal and names no leaf of the disks")
+    }
     stage = final ? .streaming : .copying
     isNearlyClean = false
     for disk in maps.indices {
       var runs: [Range<Int>] = []
-      for address in leaves where Int(address.disk) == disk { runs.append(joining: Int(address.leaf)) }
+      for address in known where Int(address.disk) == disk { runs.append(joining: Int(address.leaf)) }
       resend(runs, of: disk)
     }
   }

@@ -129,6 +129,8 @@ extension SyncMachine {
 
   var hasDirty: Bool { maps.contains { !$0.dirty.isEmpty } }
 
+  var dirtyBytes: UInt64 { maps.reduce(0) { $0 + UInt64($1.dirty.population) * $1.block } }
+
   /// Everything sent is settled and nothing waits to be sent.
   var isSettled: Bool {
     unsettled.isEmpty && flushing == nil && loose.isEmpty && memory.isEmpty && !hasDirty

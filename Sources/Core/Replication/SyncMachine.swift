@@ -8,7 +8,8 @@
 /// - A leaf is in at most one unsettled frame, so that a record always belongs to the bytes the gateway got last.
 /// - Pending marks are cleared only for blocks that are durable and not dirty again, never while a take is under way.
 /// - An instant is only begun when everything before it is settled; after it only captured memory is sent.
-/// - A final sync never thaws once its seal was requested.
+/// - Once its seal was requested a final sync ends in one of two ways: it is sealed and powers off, or the gateway says
+///   that it never will be, and it thaws. Nothing else ends it, and nothing else thaws.
 public struct SyncMachine: Sendable {
   /// A disk of the source.
   public struct Disk: Hashable, Sendable {
@@ -34,6 +35,9 @@ public struct SyncMachine: Sendable {
     public var instantBytes: UInt64 = 32 << 20
     /// Leaves an instant may read and hash while frozen.
     public var instantLeaves = 4096
+    /// Rounds that bring the instant no nearer: what is dirty does not shrink by a quarter and is still too much, or an
+    /// instant was void because of it. Then a final sync freezes anyway, and any other ends.
+    public var stalledRounds = 5
     /// How many times a freeze may fail before the sync is given up.
     public var freezeFailures = 3
     /// How many times tracking may be lost before the sync is given up.
@@ -58,6 +62,8 @@ public struct SyncMachine: Sendable {
     /// Takes, and instants begun.
     public var rounds: Int
     public var instants: Int
+    /// Of the rounds and instants those that brought it no nearer.
+    public var stalls: Int
   }
 
   /// - Parameters:
@@ -104,7 +110,7 @@ public struct SyncMachine: Sendable {
 
   /// The last take was small enough for an instant.
   var isNearlyClean = false
-  /// The seal of a final sync was requested: never thaw.
+  /// The seal of a final sync was requested: never thaw, unless the gateway has retired the session.
   var sealRequested: Bool
   /// Give the instant up at the next occasion; end the sync when thawed.
   var isInstantOver = false
@@ -115,6 +121,9 @@ public struct SyncMachine: Sendable {
   var freezeFailures = 0
   var rounds = 0
   var instants = 0
+  /// Rounds that brought the instant no nearer, and the least that was dirty after any; counted anew with a walk.
+  var stalls = 0
+  var leastDirty = UInt64.max
   /// Said by the call of `handle` that is under way.
   var actions: [Action] = []
 
@@ -130,12 +139,12 @@ public struct SyncMachine: Sendable {
 
   /// Where the sync stands.
   public var progress: Progress {
-    let dirty = maps.reduce(0) { $0 + UInt64($1.dirty.population) * $1.block }
+    let dirty = dirtyBytes
     let used = maps.reduce(0) { $0 + UInt64($1.used.population) * settings.leaf }
     let flight = unsettled.reduce(0) { $0 + $1.frame.byteCount }
     return Progress(
       phase: phase, mode: mode, voided: voided, usedBytes: used, doneBytes: used - min(used, dirty + flight),
-      dirtyBytes: dirty, rounds: rounds, instants: instants)
+      dirtyBytes: dirty, rounds: rounds, instants: instants, stalls: stalls)
   }
 
   private var phase: Phase {

@@ -33,14 +33,22 @@ public struct AgentCredential: Codable, Hashable, Sendable {
 public struct AgentCommand: Codable, Hashable, Sendable {
   public enum Body: Codable, Hashable, Sendable {
     case sync(SyncCommand)
-    /// Stops a running sync at the next frame; what was settled stays.
-    case cancel(command: String)
+    /// Stops a running sync at the next frame; what was settled stays. Once the seal of a final sync was requested only
+    /// a cancel with a `conclusion` ends it: what the gateway has told the service for certain.
+    case cancel(command: String, conclusion: Conclusion? = nil)
     /// Runs the repair planner read-only and reports its verdict.
     case rehearse
     /// Describes the machine again.
     case describe
     /// Removes the agent from the machine.
     case uninstall
+  }
+  /// How the gateway has decided the session of a final sync.
+  public enum Conclusion: String, Codable, Hashable, Sendable {
+    /// It is sealed: the source powers off.
+    case sealed
+    /// It is not sealed and can never be: the source thaws and goes on.
+    case retired
   }
   public var id: String
   public var body: Body
@@ -79,8 +87,14 @@ public struct SyncCommand: Codable, Hashable, Sendable {
     public var cpu: Double?
     /// Milliseconds: when the source's own I/O takes longer than this on average, the agent backs off.
     public var latency: Double?
-    public init(link: UInt64? = nil, read: UInt64? = nil, cpu: Double? = nil, latency: Double? = nil) {
+    /// Rounds that may bring the consistent instant no nearer, before a sync ends as `not_converging` and a final one
+    /// freezes anyway.
+    public var stalledRounds: Int?
+    public init(
+      link: UInt64? = nil, read: UInt64? = nil, cpu: Double? = nil, latency: Double? = nil, stalledRounds: Int? = nil
+    ) {
       (self.link, self.read, self.cpu, self.latency) = (link, read, cpu, latency)
+      self.stalledRounds = stalledRounds
     }
   }
 
@@ -103,6 +117,8 @@ public struct AgentReport: Codable, Hashable, Sendable {
   public var rehearsal: RepairReport?
   public var machine: MachineDescription?
   public var failure: Failure?
+  /// At the end of a final sync that failed: the filesystems are thawed, or never were frozen.
+  public var sourceRuns: Bool?
 
   /// A closed set of codes; an unknown one from a newer agent is kept as it is.
   public struct Failure: Codable, Hashable, Sendable {
@@ -114,10 +130,12 @@ public struct AgentReport: Codable, Hashable, Sendable {
 
   public init(
     command: String, state: State, progress: SyncProgress? = nil, receipt: SealReceipt? = nil,
-    rehearsal: RepairReport? = nil, machine: MachineDescription? = nil, failure: Failure? = nil
+    rehearsal: RepairReport? = nil, machine: MachineDescription? = nil, failure: Failure? = nil,
+    sourceRuns: Bool? = nil
   ) {
     (self.command, self.state, self.progress, self.receipt) = (command, state, progress, receipt)
     (self.rehearsal, self.machine, self.failure) = (rehearsal, machine, failure)
+    self.sourceRuns = sourceRuns
   }
 }
 
@@ -138,12 +156,30 @@ public struct SyncProgress: Codable, Hashable, Sendable {
   public var dirtyBytes: UInt64
   /// Milliseconds the filesystems were frozen, once they were.
   public var freezeMilliseconds: Double?
+  /// How long the copying will take; nil where nobody can say yet.
+  public var forecast: Forecast?
+
+  /// From the rates of the last rounds, in bytes a second; `writeRate` is not known before the second round.
+  public struct Forecast: Codable, Hashable, Sendable {
+    public var lowSeconds: Double
+    /// Nil: at these rates it does not converge.
+    public var highSeconds: Double?
+    public var sendRate: Double
+    public var writeRate: Double?
+    public init(lowSeconds: Double, highSeconds: Double?, sendRate: Double, writeRate: Double?) {
+      (self.lowSeconds, self.highSeconds) = (lowSeconds, highSeconds)
+      (self.sendRate, self.writeRate) = (sendRate, writeRate)
+    }
+  }
+
   public init(
     phase: String, mode: SyncCommand.Mode, voided: String? = nil, usedBytes: UInt64, doneBytes: UInt64,
-    wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil
+    wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil,
+    forecast: Forecast? = nil
   ) {
     (self.phase, self.mode, self.voided) = (phase, mode, voided)
     (self.usedBytes, self.doneBytes, self.wireBytes) = (usedBytes, doneBytes, wireBytes)
     (self.sentBytes, self.dirtyBytes, self.freezeMilliseconds) = (sentBytes, dirtyBytes, freezeMilliseconds)
+    self.forecast = forecast
   }
 }

@@ -23,12 +23,16 @@ public struct SessionGrant: Codable, Hashable, Sendable {
   public var tenant: String
   public var migration: String
   public var session: String
+  /// Grows with each session of the migration: the gateway opens none that is older than the one it opened last.
+  public var ordinal: UInt64
   public var disks: [Disk]
   public var cnf: Confirmation
   /// Seconds since 1970.
   public var exp: Int
-  public init(tenant: String, migration: String, session: String, disks: [Disk], cnf: Confirmation, exp: Int) {
-    (self.tenant, self.migration, self.session) = (tenant, migration, session)
+  public init(
+    tenant: String, migration: String, session: String, ordinal: UInt64, disks: [Disk], cnf: Confirmation, exp: Int
+  ) {
+    (self.tenant, self.migration, self.session, self.ordinal) = (tenant, migration, session, ordinal)
     (self.disks, self.cnf, self.exp) = (disks, cnf, exp)
   }
 }
@@ -87,6 +91,22 @@ public struct SealAnswer: Codable, Hashable, Sendable {
     (self.state, self.readBack, self.total) = (state, readBack, total)
     (self.receipt, self.mismatches) = (receipt, mismatches)
   }
+}
+
+/// `POST /v1/sessions/{session}/conclude?retire=0|1`: what has become of a session, said to the migration service alone:
+/// its grant is bound to the key that signed it.
+public struct ConcludeAnswer: Codable, Hashable, Sendable {
+  public enum State: String, Codable, Hashable, Sendable {
+    /// Its seal took place; the receipt is here.
+    case sealed
+    /// It is not sealed and can never be: with `retire` from now on, else since a later session was opened.
+    case retired
+    /// A seal is under way, or (without `retire`) may still come: ask again.
+    case undecided
+  }
+  public var state: State
+  public var receipt: SealReceipt?
+  public init(state: State, receipt: SealReceipt? = nil) { (self.state, self.receipt) = (state, receipt) }
 }
 
 /// What a gateway vouches for, signed by its key. The control path records it with the point.

@@ -17,6 +17,26 @@ extension Replica {
     }
   }
 
+  /// For a session that is not the last any more: the receipt, where its seal took place before.
+  func pastAnswer(session: String) throws -> OpenAnswer? {
+    try store.withLock { store in
+      guard let receipt = try store.countingReceipt(of: session) else { return nil }
+      return OpenAnswer(
+        epoch: store.record.epoch, previous: store.record.previous, parts: 0, chain: receipt.chain, receipt: receipt)
+    }
+  }
+
+  /// What is known for certain of a session.
+  func conclusion(of grant: SessionGrant) throws -> ConcludeAnswer {
+    try store.withLock { store in
+      if let receipt = try store.countingReceipt(of: grant.session) {
+        return ConcludeAnswer(state: .sealed, receipt: receipt)
+      }
+      let isOver = store.record.session != grant.session && grant.ordinal <= store.record.ordinal
+      return ConcludeAnswer(state: isOver ? .retired : .undecided)
+    }
+  }
+
   /// Refuses a part that is stored already with other bytes.
   func refuseOtherBytes(session: String, part: UInt64, _ bytes: [UInt8]) throws {
     try store.withLock { store in

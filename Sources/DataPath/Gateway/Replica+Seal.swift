@@ -65,7 +65,7 @@ extension Replica {
       let pairs = leaves.prefix(ReadBack.maximumMismatches).map { [UInt64($0.disk), $0.leaf] }
       return SealAnswer(state: .mismatched, readBack: total, total: total, mismatches: pairs)
     case .refused(let refusal): throw Problem(refusal)
-    case .opened, .alreadySealed, .acknowledged, .flushed:
+    case .opened, .alreadySealed, .acknowledged, .flushed, .retired:
       throw Problem.failed("the replica answered a seal with something else")
     }
   }

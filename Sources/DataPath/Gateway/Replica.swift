@@ -89,9 +89,20 @@ final class Replica: Sendable {
     }
   }
 
-  func open(session: String, migration: String, fresh: Bool) async -> Reply {
-    state.withLock { $0.migration = migration }
-    return await ask { .open($0, session: session, fresh: fresh) }
+  func open(_ grant: SessionGrant, fresh: Bool) async -> Reply {
+    state.withLock { $0.migration = grant.migration }
+    return await ask { .open($0, session: grant.session, ordinal: grant.ordinal, fresh: fresh) }
+  }
+
+  /// Has the machine decide a session for good, unless its seal is under way: that decides it, and may take long.
+  func decide(_ grant: SessionGrant) async throws(Problem) {
+    let isSealing = state.withLock { $0.seal?.session == grant.session && $0.seal?.outcome == .running }
+    if isSealing { return }
+    switch await ask({ .conclude($0, session: grant.session, ordinal: grant.ordinal) }) {
+    case .sealed, .retired: return
+    case .refused(let refusal): throw Problem(refusal)
+    default: throw Problem.failed("the replica answered a conclusion with something else")
+    }
   }
 
   func write(_ frame: Frame, session: String, epoch: Epoch, sequence: Sequence) async -> Reply {

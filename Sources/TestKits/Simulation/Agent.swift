@@ -7,6 +7,8 @@ final class Agent {
     case frame(SyncMachine.Frame, values: [Int: UInt16], touches: [ReplicaMachine.Touch])
     case flush(SyncMachine.Flush)
     case seal(Epoch, parts: UInt64)
+    /// Not the agent's: the control plane's.
+    case conclude
   }
 
   /// A frame while it is read.
@@ -18,11 +20,18 @@ final class Agent {
 
   let life: Int
   let session: String
+  let ordinal: UInt64
   let isFinal: Bool
   var machine: SyncMachine
   var isEnding = false
   var watchdogFired = false
   var nextMessage = 0
+  /// What fits an instant, how many rounds there may be in which more was written and not less than before, how many
+  /// there were, and the least that was written in one.
+  var instantBytes = 0
+  var unfitRounds = 0
+  var unfit = 0
+  var leastTaken: Int?
   /// Parts of the manifest that are stored.
   var parts: UInt64 = 0
   /// Requests that wait for an answer.
@@ -35,8 +44,9 @@ final class Agent {
   /// What each cell was last acknowledged as, or found equal to.
   var carried: [Int: (sequence: Sequence, value: UInt16)] = [:]
 
-  init(life: Int, session: String, isFinal: Bool, machine: SyncMachine) {
-    (self.life, self.session, self.isFinal, self.machine) = (life, session, isFinal, machine)
+  init(life: Int, session: String, ordinal: UInt64, isFinal: Bool, machine: SyncMachine) {
+    (self.life, self.session, self.ordinal, self.isFinal) = (life, session, ordinal, isFinal)
+    self.machine = machine
   }
 }
 
@@ -48,6 +58,7 @@ extension World {
     case .flushed(_, let part): agent.parts = part + 1
     default: break
     }
+    try checkRounds(agent, event)
     let actions = agent.machine.handle(event)
     note(event, actions)
     tell("agent \(agent.life) \(event) -> \(actions) [\(agent.machine.progress.phase)]")
@@ -83,7 +94,9 @@ extension World {
       if flush.records.contains(where: { $0.kind == .free }) { report.hit(.freeRecorded) }
       send(agent, .flush(flush))
     case .settle(let extents): try settle(agent, extents)
-    case .freeze: freeze(agent)
+    case .freeze:
+      if agent.isFinal, agent.machine.progress.stalls > 0 { report.hit(.frozenUnquiet) }
+      freeze(agent)
     case .capture(let extents): capture(agent, extents)
     case .thaw:
       later(agent) { [unowned self] in
@@ -101,9 +114,18 @@ extension World {
           return
         }
         sealNote = agent.session
+        if fault(oneIn: 12) {
+          report.hit(.agentCutOff)
+          isCutOff = true
+          schedule(.network, holds: random.below(60)) { [unowned self] in conclude() }
+        }
       }
       send(agent, .seal(epoch, parts: agent.parts))
-    case .powerOff: source.isOff = true
+    case .powerOff:
+      guard gateway.store.receipts.contains(agent.session) else {
+        throw violation("the source was powered off and its final sync is not sealed")
+      }
+      source.isOff = true
     case .finish(let outcome):
       agent.isEnding = true
       try sessionEnded(outcome)
@@ -244,7 +266,12 @@ extension World {
   }
 
   func thawSource(_ agent: Agent) throws {
-    if sealNote != nil { throw violation("the source was thawed after the final seal was requested") }
+    if let session = sealNote {
+      if gateway.store.receipts.contains(session) { throw violation("the source was thawed after its final seal") }
+      guard isRetired(session) else { throw violation("the source was thawed while its final seal might still come") }
+      report.hit(.thawedAfterRetirement)
+      sealNote = nil
+    }
     source.thaw()
   }
 

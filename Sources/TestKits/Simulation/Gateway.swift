@@ -6,6 +6,8 @@ struct Store {
   var map: [LeafState]
   /// The last record of each leaf in the session's manifest.
   var records: [LeafRecord?]
+  /// Sessions whose seal counts.
+  var receipts: Set<String> = []
 
   init(grid: Grid) {
     map = Array(repeating: LeafState(kind: .unknown), count: grid.leafCount)
@@ -91,7 +93,10 @@ extension World {
         gateway.machine = gateway.store.machine(grid)
       }
       gateway.alias = nil
-      try gatewayFeed(.open(request, session: message.session, fresh: fresh))
+      let isOther = message.session != gateway.machine.stored.session
+      let ordinal =
+        sabotage == .opensOlderSessions && isOther ? gateway.machine.stored.ordinal + 1 : message.ordinal
+      try gatewayFeed(.open(request, session: message.session, ordinal: ordinal, fresh: fresh))
     case .frame(let frame, _, let touches):
       var touches = touches
       if sabotage == .claimsPartialLeaves { for index in touches.indices { touches[index].whole = true } }
@@ -111,6 +116,8 @@ extension World {
         .seal(
           request, session: message.session, epoch: alias(epoch),
           parts: sabotage == .sealsWhateverIsStored ? gateway.machine.stored.parts : parts))
+    case .conclude:
+      try gatewayFeed(.conclude(request, session: message.session, ordinal: message.ordinal))
     }
   }
 
@@ -131,6 +138,8 @@ extension World {
     case .reply(let request, let reply): try answer(request, reply)
     case .storeOpening(let request, let stored, let dropManifest):
       storing(request, then: .openingStored(request)) { [unowned self] in
+        if sabotage == .retiresWithoutStoring, stored.session == nil { return }
+        try checkOpening(stored)
         gateway.store.stored = stored
         if dropManifest { gateway.store.records = gateway.store.records.map { _ in nil } }
       }
@@ -179,11 +188,24 @@ extension World {
       }
     }
     if case .refused(.stale) = answer { report.hit(.staleRefused) }
+    if case .refused(.superseded) = answer { report.hit(.olderSessionRefused) }
     if case .refused(.sealed) = answer, sabotage == .writesAfterSeal, case .frame = message.body {
       gateway.requests[request] = message
       return try write(request)
     }
-    reply(to: message, answer, held: gateway.machine.held)
+    let answer = withReceipt(answer, message.session)
+    if case .conclude = message.body {
+      return transmit { [unowned self] in try concluded(message.session, answer) }
+    }
+    reply(to: message, sometimesNonsense(answer), held: gateway.machine.held)
+  }
+
+  /// A broken gateway names leaves that no disk has, beside others or alone.
+  private func sometimesNonsense(_ answer: ReplicaMachine.Reply) -> ReplicaMachine.Reply {
+    guard case .mismatched(let leaves) = answer, fault(oneIn: 3) else { return answer }
+    report.hit(.nonsenseNamed)
+    let nonsense = [LeafAddress(disk: 0, leaf: 99), LeafAddress(disk: 9, leaf: 0)]
+    return .mismatched(random.oneIn(2) ? nonsense : leaves + nonsense)
   }
 
   /// Writes the cells of a frame one by one.
@@ -261,7 +283,11 @@ extension World {
         gateway.store.map[leaf] = LeafState(kind: kind, digest: digest, sealed: true)
       }
     }
+    guard let session = gateway.store.stored.session, conclusions[session] != .retired else {
+      throw violation("a session was sealed after it had been retired")
+    }
     gateway.store.stored.sealed = true
+    gateway.store.receipts.insert(session)
     report.seals += 1
     try checkSeal()
   }

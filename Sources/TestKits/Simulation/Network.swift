@@ -5,6 +5,7 @@ struct Message {
   var id: Int
   var life: Int
   var session: String
+  var ordinal: UInt64
   var body: Agent.Body
 }
 
@@ -13,10 +14,15 @@ extension World {
   func send(_ agent: Agent, _ body: Agent.Body) {
     agent.nextMessage += 1
     agent.outstanding[agent.nextMessage] = body
-    deliver(Message(id: agent.nextMessage, life: agent.life, session: agent.session, body: body))
+    deliver(message(agent, agent.nextMessage, body))
+  }
+
+  private func message(_ agent: Agent, _ id: Int, _ body: Agent.Body) -> Message {
+    Message(id: id, life: agent.life, session: agent.session, ordinal: agent.ordinal, body: body)
   }
 
   private func deliver(_ message: Message) {
+    if isCutOff { return }
     transmit(isOften: message.body.isSeal) { [unowned self] in
       if gateway.isUp { try gatewayReceive(message) }
     }
@@ -44,13 +50,13 @@ extension World {
       agent.outstanding[id] = nil
       try lose(agent, frame.sequence)
     } else {
-      deliver(Message(id: id, life: agent.life, session: agent.session, body: body))
+      deliver(message(agent, id, body))
     }
   }
 
   func reply(to message: Message, _ reply: ReplicaMachine.Reply, held: [Bitmap]) {
     transmit { [unowned self] in
-      guard let agent, agent.life == message.life, let body = agent.outstanding[message.id] else { return }
+      guard !isCutOff, let agent, agent.life == message.life, let body = agent.outstanding[message.id] else { return }
       try receive(agent, message.id, body, reply, held)
     }
   }
@@ -61,13 +67,18 @@ extension World {
     if case .refused(.failed) = reply, !body.isFrame {
       return schedule(.agent(agent.life), holds: 3) { [unowned self] in
         if agent.outstanding[id] != nil {
-          deliver(Message(id: id, life: agent.life, session: agent.session, body: body))
+          deliver(message(agent, id, body))
         }
       }
     }
     agent.outstanding[id] = nil
     switch (body, reply) {
-    case (_, .refused(.superseded)): try feed(agent, .cancel(reason: "superseded"))
+    case (_, .refused(.superseded)):
+      guard agent.ordinal < ordinal || concluding.contains(agent.session) else {
+        throw violation("the newest session was superseded by an older one")
+      }
+      if sabotage == .ignoresRetirement, sealNote != nil { return send(agent, body) }
+      try feed(agent, .retired(reason: "superseded"))
     case (.open, .opened(let epoch, let parts)):
       var held = held
       if sabotage == .doesNotWiden { for disk in held.indices { held[disk].insert(0..<held[disk].count) } }

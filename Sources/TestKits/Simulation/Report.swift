@@ -24,12 +24,14 @@ public struct Report: Sendable {
 /// Faults the world injects and paths that only faults lead to. Every one must be hit over a run of seeds.
 public enum Fault: String, CaseIterable, Sendable {
   case messageDropped, messageDuplicated, messageDelayed, requestTimedOut
-  case staleRefused, oldEpochRefused, sessionSuperseded
+  case staleRefused, oldEpochRefused, sessionSuperseded, openedLate, olderSessionRefused
   case agentCrashed, agentCrashedWithoutMaps, agentCrashedAfterSealRequest
   case gatewayCrashed, gatewayLostPower, unflushedWriteDropped
   case storageFailed, writeFailed, bytesCorrupted, mismatchFound
   case trackingLost, writeCompletedAfterTake
   case freezeFailed, captureFailed, watchdogThawed, deadlinePassed, instantOverBound, cancelled
+  case sessionConcluded, concludedSealed, agentToldWhileFrozen, agentCutOff, thawedAfterRetirement, nonsenseNamed
+  case neverQuiet, frozenUnquiet
   case foundEqual, freeRecorded, partFoundStored, memoryResent
 }
 

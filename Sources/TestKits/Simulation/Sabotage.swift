@@ -8,6 +8,8 @@ public enum Sabotage: String, CaseIterable, Sendable {
   case acceptsStaleSequences
   /// A restarted gateway serves the epoch it served before.
   case acknowledgementsOutliveTheGateway
+  /// A session that was asked for late opens over a later one.
+  case opensOlderSessions
   /// An epoch is opened while writes of the one before still run.
   case opensWithoutDraining
   /// A leaf written in part is claimed.
@@ -26,6 +28,16 @@ public enum Sabotage: String, CaseIterable, Sendable {
   case readsDiskAfterThaw
   /// The deadline thaws after the seal of a final sync was requested.
   case thawsAfterSealRequest
+  /// A cancelled final sync ends although its seal was requested.
+  case endsFrozen
+  /// The agent does not act on its session's retirement.
+  case ignoresRetirement
+  /// A session is called retired before that is durable.
+  case retiresWithoutStoring
+  /// A session that is not the last is called retired though it was sealed.
+  case forgetsReceipts
+  /// Rounds are made without end while the source writes more than an instant holds.
+  case neverGivesUp
   /// A sealed replica takes writes.
   case writesAfterSeal
   /// Bytes that were read before the frame had its sequence are sent.

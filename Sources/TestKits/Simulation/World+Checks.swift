@@ -14,6 +14,30 @@ extension World {
     gateway.volume.last[cell] = (frame.epoch, frame.sequence)
   }
 
+  /// A source that never gets quiet is not waited for without end.
+  func checkRounds(_ agent: Agent, _ event: SyncMachine.Event) throws {
+    switch event {
+    case .prepared: (agent.unfit, agent.leastTaken) = (0, nil)
+    case .taken(let extents) where !source.isFrozen:
+      let taken = extents.reduce(0) { $0 + $1.range.count }
+      guard taken > agent.instantBytes else { return }
+      if let least = agent.leastTaken, taken >= least - least / 4 { agent.unfit += 1 }
+      agent.leastTaken = min(agent.leastTaken ?? taken, taken)
+      if agent.unfit > agent.unfitRounds { throw violation("a source that is never quiet was waited for") }
+    default: break
+    }
+  }
+
+  /// No session opens after a later one has.
+  func checkOpening(_ new: ReplicaMachine.Stored) throws {
+    guard let session = new.session else { return }
+    let ordinal = ordinals[session, default: 0]
+    if conclusions[session] == .retired { throw violation("session \(session) was opened after it had been retired") }
+    if ordinal < newestOpened { throw violation("session \(session) was opened after a later one") }
+    if ordinal < self.ordinal { report.hit(.openedLate) }
+    newestOpened = ordinal
+  }
+
   /// The map never claims more than the volumes would hold after a loss of power.
   func checkClaims() throws {
     for leaf in 0..<grid.leafCount {

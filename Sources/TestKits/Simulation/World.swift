@@ -33,9 +33,19 @@ final class World {
   var planned = 0
   var hasPoint = false
   var session = ""
+  /// The place of that session in the order of all, and of every session that was ever begun.
+  var ordinal: UInt64 = 0
+  var ordinals: [String: UInt64] = [:]
+  /// The highest that the gateway has opened.
+  var newestOpened: UInt64 = 0
   var isOver = false
   /// The source as it was when it was frozen last in each session.
   var instants: [String: Image] = [:]
+  /// Sessions that the control plane has decided, or begun to; and what the gateway said.
+  var concluding: Set<String> = []
+  var conclusions: [String: ReplicaMachine.Reply] = [:]
+  /// Nothing of this session's agent reaches the gateway any more.
+  var isCutOff = false
   /// The session whose final seal was requested; survives the agent.
   var sealNote: String?
   /// Faults and new writes come only before this step.
@@ -43,6 +53,8 @@ final class World {
   /// How many times rarer than usual faults are, and how many steps lie between writes.
   let rarity: Int
   let writeEvery: Int
+  /// More is written all the time than an instant holds.
+  let isBusy: Bool
   let corrupts: Bool
   var hasCorrupted = false
 
@@ -56,7 +68,8 @@ final class World {
     random = SplitMix(seed: seed)
     calmFrom = 150 + random.below(750)
     rarity = [1, 2, 5][random.below(3)]
-    writeEvery = 4 + random.below(60)
+    isBusy = random.oneIn(5)
+    writeEvery = isBusy ? 1 + random.below(4) : 4 + random.below(60)
     corrupts = random.oneIn(3)
     plan = [(.full, false)]
     for _ in 0..<random.below(3) { plan.append((random.oneIn(4) ? .compare : .delta, false)) }
@@ -134,8 +147,9 @@ final class World {
     case 2: if random.oneIn(4) { try crashAgent() }
     case 3: if random.oneIn(4) { try crashGateway() }
     case 4: if random.oneIn(6) { missWrites() }
-    case 5: if random.oneIn(15) { try cancel() }
+    case 5: if random.oneIn(sealNote == nil ? 15 : 3) { try cancel() }
     case 6: if random.oneIn(15) { supersede() }
+    case 7: if random.oneIn(sealNote == nil ? 20 : 4) { conclude() }
     default: break
     }
   }
@@ -164,27 +178,37 @@ final class World {
       if sabotage == .acknowledgementsOutliveTheGateway, let session = gateway.store.stored.session {
         // Opens by itself, and is taken for the life before.
         gateway.alias = lastEpoch
-        try gatewayFeed(.open(0, session: session, fresh: false))
+        try gatewayFeed(.open(0, session: session, ordinal: gateway.store.stored.ordinal, fresh: false))
       }
       try checkClaims()
     }
   }
 
+  /// The control path starts the sync over, perhaps several times; the agent learns it when it is refused. The openings
+  /// come in any order, some only when a later session is sealing.
   private func supersede() {
     guard agent?.isFinal == false, !source.isFrozen else { return }
     report.hit(.sessionSuperseded)
-    // The control path starts the sync over under a new name; the agent learns it when it is refused.
-    session = "s\(report.sessions)x"
-    let name = session
-    transmit { [unowned self] in
-      guard gateway.isUp, !plan[planned].final else { return }
-      try gatewayReceive(Message(id: -1, life: -1, session: name, body: .open(fresh: true)))
+    for _ in 0...random.below(3) {
+      nameSession()
+      let (name, ordinal) = (session, ordinal)
+      schedule(.network, holds: random.oneIn(2) ? random.below(400) : 0) { [unowned self] in
+        guard gateway.isUp else { return }
+        try gatewayReceive(Message(id: -1, life: -1, session: name, ordinal: ordinal, body: .open(fresh: true)))
+      }
     }
+  }
+
+  private func nameSession() {
+    ordinal += 1
+    session = "s\(ordinal)"
+    ordinals[session] = ordinal
   }
 
   private func cancel() throws {
     guard let agent, !agent.isEnding else { return }
     report.hit(.cancelled)
+    if sabotage == .endsFrozen, sealNote != nil { return try sessionEnded(.ended(reason: "cancelled")) }
     try feed(agent, .cancel(reason: "cancelled"))
   }
 
@@ -212,7 +236,8 @@ final class World {
 
   func beginSession() {
     report.sessions += 1
-    session = "s\(report.sessions)"
+    nameSession()
+    isCutOff = false
     beginAgent()
   }
 
@@ -226,21 +251,26 @@ final class World {
     settings.frameLeaves = 1 + random.below(2)
     settings.framesInFlight = 1 + random.below(3)
     settings.flushLeaves = 1 + random.below(3)
-    settings.instantBytes = UInt64(3 + random.below(20))
+    settings.instantBytes = UInt64(3 + random.below(isBusy ? 2 : 20))
     settings.instantLeaves = 2 + random.below(4)
     settings.trackingLosses = 4
+    let stalledRounds = 1 + random.below(3)
+    settings.stalledRounds = sabotage == .neverGivesUp ? .max : stalledRounds
     let machine = SyncMachine(
       mode: mode, final: step.final, resumesFinal: resumes,
       disks: (0..<2).map { SyncMachine.Disk(size: UInt64(grid.sizes[$0]), block: UInt64(grid.blocks[$0])) },
       settings: settings)
-    let new = Agent(life: lives, session: session, isFinal: step.final, machine: machine)
+    let new = Agent(life: lives, session: session, ordinal: ordinal, isFinal: step.final, machine: machine)
+    // What comes between a take and its answer is dirty as well: the machine may count differently then.
+    (new.instantBytes, new.unfitRounds) = (Int(settings.instantBytes), stalledRounds + 2)
     agent = new
     schedule(.agent(new.life)) { [unowned self] in try feed(new, .start) }
+    tellAgent()
   }
 
   func sessionEnded(_ outcome: SyncMachine.Outcome) throws {
     agent = nil
-    if source.isFrozen && sealNote == nil && !source.isOff {
+    if source.isFrozen && !source.isOff {
       throw violation("a sync ended and left the source frozen")
     }
     switch outcome {
@@ -252,23 +282,10 @@ final class World {
       }
       hasPoint = true
       planned += 1
-    case .ended:
-      break
+    case .ended: break
+    case .notConverging: report.hit(.neverQuiet)
     }
-    if let old = sealNote {
-      if outcome == .ended(reason: "superseded") { renameFinal(old) }
-      beginAgent()
-    } else {
-      beginSession()
-    }
-  }
-
-  /// A session that was never heard of came late and took the final one's place: the control path goes on under a new
-  /// name, with the source still frozen.
-  private func renameFinal(_ old: String) {
-    report.sessions += 1
-    session = "s\(report.sessions)"
-    (sealNote, instants[session]) = (session, instants[old])
+    beginSession()
   }
 
   private func crashAgent() throws {
@@ -276,7 +293,10 @@ final class World {
     report.hit(.agentCrashed)
     try checkNothingLost()
     agent = nil
-    if sealNote != nil { report.hit(.agentCrashedAfterSealRequest) }
+    if sealNote != nil {
+      report.hit(.agentCrashedAfterSealRequest)
+      if random.oneIn(3) { conclude() }
+    }
     if random.oneIn(3) {
       report.hit(.agentCrashedWithoutMaps)
       source.loseTracker()

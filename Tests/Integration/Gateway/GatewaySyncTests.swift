@@ -162,12 +162,61 @@ import Wire
           try await new.write(TestFrame.leaves(1, seed: 1), leaf: 0)
           let late = try TestFrame.data(TestFrame.leaves(1, seed: 2), at: 0)
           let code = try await refusal { try await old.put(late, sequence: old.nextSequence()) }
-          #expect(code == "epoch_closed" || code == "superseded")
+          #expect(code == "epoch_closed")
           #expect(try await refusal { try await old.open() } == "superseded")
+          // Of one ordinal only one session is ever opened.
+          try await gateway.withSource(session: "other2", disks: [disk]) { other in
+            let code = try await refusal { try await other.open() }
+            #expect(code == "superseded")
+          }
+          #expect(try await new.open(fresh: false).receipt == nil)
         }
       }
     }
     #expect(
       try Data(contentsOf: URL(fileURLWithPath: disk.location)).prefix(65_536) == Data(TestFrame.leaves(1, seed: 1)))
+  }
+
+  @Test func `a session that was concluded is retired for good, or was sealed and shows its receipt`() async throws {
+    let disk = try disk()
+    let agent = AgentKey()
+    try await lab.withGateway { gateway in
+      try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
+        try await source.open()
+        _ = try await sendAll(source, seed: 1)
+        #expect(try await gateway.conclude("s1", disks: [disk], retire: false).state == .undecided)
+        let sealed = try await source.seal().receipt
+        let concluded = try await gateway.conclude("s1", disks: [disk])
+        #expect(concluded == ConcludeAnswer(state: .sealed, receipt: sealed))
+        // Only who issues grants may ask.
+        let own = "\(gateway.base)/v1/sessions/s1/conclude?retire=1"
+        let code = try await refusal { _ = try await source.client.send(.post, own, token: source.token) }
+        #expect(code == "grant_refused")
+        try await gateway.withSource(session: "s2", disks: [disk], agent: agent) { later in
+          try await later.open()
+          // Sealed is sealed, also once a later session was opened.
+          #expect(try await source.open(fresh: false).receipt == sealed)
+          #expect(try await gateway.conclude("s1", disks: [disk]).receipt == sealed)
+          #expect(try await gateway.conclude("s2", disks: [disk]).state == .retired)
+          let code = try await refusal { _ = try await later.seal() }
+          #expect(code == "epoch_closed")
+          let again = try await refusal { try await later.open(fresh: false) }
+          #expect(again == "superseded")
+        }
+      }
+    }
+    try await lab.withGateway { gateway in
+      #expect(try await gateway.conclude("s2", disks: [disk], retire: false).state == .retired)
+      try await gateway.withSource(session: "s2", disks: [disk], agent: agent) { source in
+        let code = try await refusal { try await source.open() }
+        #expect(code == "superseded")
+      }
+      // One that was never opened is retired as well; its successor opens.
+      #expect(try await gateway.conclude("s3", disks: [disk]).state == .retired)
+      try await gateway.withSource(session: "s4", disks: [disk], agent: agent) { source in
+        let opened = try await source.open()
+        #expect(opened.receipt == nil)
+      }
+    }
   }
 }

@@ -37,13 +37,18 @@ final class GatewayLab: Sendable {
     return SessionGrant.Disk(volume: name, location: path(name), size: size)
   }
 
+  /// The digits at the end of the session's name are its ordinal.
   func grant(
     session: String, disks: [SessionGrant.Disk], agent: AgentKey, tenant: String = "t1", migration: String = "m1",
     lasting seconds: Int = 3600
   ) -> SessionGrant {
     SessionGrant(
-      tenant: tenant, migration: migration, session: session, disks: disks, cnf: .init(jkt: agent.thumbprint),
-      exp: clock.withLock { $0 } + seconds)
+      tenant: tenant, migration: migration, session: session, ordinal: Self.ordinal(of: session), disks: disks,
+      cnf: .init(jkt: agent.thumbprint), exp: clock.withLock { $0 } + seconds)
+  }
+
+  static func ordinal(of session: String) -> UInt64 {
+    1 + (UInt64(String(session.reversed().prefix { $0.isNumber }.reversed())) ?? 0)
   }
 
   var settings: GatewaySettings {
@@ -116,6 +121,16 @@ struct RunningGateway: Sendable {
     let token = try CompactJWS.sign(grant, with: lab.issuer)
     return try await withClient(agent) { client in
       try await body(TestSource(client: client, base: base, session: session, token: token, agent: agent))
+    }
+  }
+
+  /// Has the gateway decide a session, as the control plane does.
+  func conclude(_ session: String, disks: [SessionGrant.Disk], retire: Bool = true) async throws -> ConcludeAnswer {
+    let token = try CompactJWS.sign(lab.grant(session: session, disks: disks, agent: lab.issuer), with: lab.issuer)
+    return try await withClient(lab.issuer) { client in
+      let url = "\(base)/v1/sessions/\(session)/conclude?retire=\(retire ? 1 : 0)"
+      let answer = try await client.send(.post, url, token: token)
+      return try JSONDecoder().decode(ConcludeAnswer.self, from: Data(answer.body.readableBytesView))
     }
   }
 }

@@ -19,6 +19,18 @@ final class SimulatedAgent: Sendable {
     /// What it answers to the next sync instead of a receipt.
     var failure: AgentReport.Failure?
     var forge = false
+    /// What it does in a final sync instead of sealing and reporting.
+    var final = Final.seals
+  }
+
+  enum Final {
+    case seals
+    /// Seals at the gateway and is never heard of again.
+    case sealsUnheard
+    /// Is in its seal, which does not take place, until it is told what has become of it.
+    case waits
+    /// The same, and is never heard of again.
+    case vanishes
   }
   let key: AgentKey
   let plane: ControlPlane
@@ -60,6 +72,8 @@ final class SimulatedAgent: Sendable {
 
   private func obey(_ command: AgentCommand) async throws {
     switch command.body {
+    case .sync(let sync) where sync.final && state.withLock({ $0.final }) != .seals:
+      try await beginFinal(sync, command)
     case .sync(let sync):
       try await report(AgentReport(command: command.id, state: .running, progress: progress(sync)))
       if let failure = state.withLock({ $0.failure }) {
@@ -71,14 +85,30 @@ final class SimulatedAgent: Sendable {
     case .uninstall:
       try await report(AgentReport(command: command.id, state: .done))
       state.withLock { $0.ended = true }
+    case .cancel(let other, let conclusion?):
+      let failure = AgentReport.Failure(code: "session_retired", message: "retired")
+      if conclusion == .retired {
+        try await report(AgentReport(command: other, state: .failed, failure: failure, sourceRuns: true))
+      }
+      try await report(AgentReport(command: command.id, state: .done))
+      if conclusion == .sealed { state.withLock { $0.ended = true } }
     case .cancel, .describe: try await report(AgentReport(command: command.id, state: .done))
     case .rehearse: try await report(AgentReport(command: command.id, state: .refused))
     }
   }
 
-  private func progress(_ sync: SyncCommand) -> SyncProgress {
+  /// Only once: like a real agent it knows what it runs.
+  private func beginFinal(_ sync: SyncCommand, _ command: AgentCommand) async throws {
+    guard state.withLock({ $0.sealed.updateValue(1, forKey: sync.session) == nil }) else { return }
+    try await report(AgentReport(command: command.id, state: .running, progress: progress(sync, phase: "sealing")))
+    let final = state.withLock { $0.final }
+    if final == .sealsUnheard { try plane.seal(try receipt(sync)) }
+    if final != .waits { state.withLock { $0.ended = true } }
+  }
+
+  private func progress(_ sync: SyncCommand, phase: String = "copying") -> SyncProgress {
     SyncProgress(
-      phase: "copying", mode: sync.mode, usedBytes: 1, doneBytes: 0, wireBytes: 0, sentBytes: 0, dirtyBytes: 0)
+      phase: phase, mode: sync.mode, usedBytes: 1, doneBytes: 0, wireBytes: 0, sentBytes: 0, dirtyBytes: 0)
   }
 
   private func receipt(_ sync: SyncCommand) throws -> SealReceipt {

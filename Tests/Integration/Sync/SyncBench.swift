@@ -1,4 +1,5 @@
 import Foundation
+import NIOCore
 import NIOPosix
 import ServiceKit
 import Source
@@ -93,18 +94,47 @@ final class SyncBench: Sendable {
     gateway.waitUntilExit()
   }
 
+  /// Keeps what the gateway holds, state and replica, as a backup would.
+  func keepGateway() throws {
+    for name in ["state", "replica.raw"] {
+      try FileManager.default.copyItem(atPath: "\(folder)/\(name)", toPath: "\(folder)/kept-\(name)")
+    }
+  }
+
+  func putGatewayBack() throws {
+    for name in ["state", "replica.raw"] {
+      try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+      try FileManager.default.moveItem(atPath: "\(folder)/kept-\(name)", toPath: "\(folder)/\(name)")
+    }
+  }
+
   var connection: ConnectionSettings { ConnectionSettings(authority: authority) }
 
   func command(
     _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init()
   ) throws -> SyncCommand {
-    let grant = SessionGrant(
-      tenant: "tenant", migration: "migration", session: session,
-      disks: [.init(volume: "volume", location: replica, size: size)], cnf: .init(jkt: key.thumbprint),
-      exp: Int(Date().timeIntervalSince1970) + 3600)
     return SyncCommand(
       migration: "migration", session: session, mode: mode, final: final, gateway: "https://127.0.0.1:\(port)",
-      grant: try CompactJWS.sign(grant, with: issuer), disks: ["file"], limits: limits)
+      grant: try CompactJWS.sign(grant(session, key: key), with: issuer), disks: ["file"], limits: limits)
+  }
+
+  /// Has the gateway decide a session, as the control plane does.
+  func conclude(_ session: String, retire: Bool) async throws -> ConcludeAnswer {
+    let grant = try CompactJWS.sign(grant(session, key: issuer), with: issuer)
+    let client = try SecureClient(
+      settings: connection, key: issuer, group: MultiThreadedEventLoopGroup.singleton, connections: 1)
+    let path = "/v1/sessions/\(session)/conclude?retire=\(retire ? 1 : 0)"
+    let answer = try await client.send(.post, "https://127.0.0.1:\(port)" + path, token: grant)
+    try await client.shutdown()
+    return try JSONDecoder().decode(ConcludeAnswer.self, from: Data(answer.body.readableBytesView))
+  }
+
+  private func grant(_ session: String, key: AgentKey) -> SessionGrant {
+    // The digits at the end of the session's name are its ordinal.
+    SessionGrant(
+      tenant: "tenant", migration: "migration", session: session, ordinal: UInt64(session.dropFirst()) ?? 0,
+      disks: [.init(volume: "volume", location: replica, size: size)], cnf: .init(jkt: key.thumbprint),
+      exp: Int(Date().timeIntervalSince1970) + 3600)
   }
 
   /// An agent that has just started: it remembers nothing.

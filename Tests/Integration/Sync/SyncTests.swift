@@ -140,4 +140,31 @@ import Wire
       #expect(Int(sent + (rest.progress?.sentBytes ?? 0)) < all + (64 << 20))
     }
   }
+
+  @Test func `a gateway that was put back to an earlier state is compared, not trusted`() async throws {
+    try await SyncBench.with(size: 16 << 20) { bench in
+      try Self.fill(bench)
+      let (runner, port) = (bench.runner(), bench.port)
+      let source = try TrackedFile(path: bench.source)
+      let full = await run(bench, source, try bench.command(.full, session: "s1"), runner: runner)
+      #expect(full.state == .done, "\(full) \(bench.log)")
+      bench.killGateway()
+      try bench.keepGateway()
+      try bench.startGateway(port: port)
+      try source.write([UInt8](repeating: 7, count: 5000), at: 4_000_001)
+      let delta = await run(bench, source, try bench.command(.delta, session: "s2"), runner: runner)
+      #expect(delta.progress?.mode == .delta && delta.state == .done, "\(delta) \(bench.log)")
+      bench.killGateway()
+      try bench.putGatewayBack()
+      try bench.startGateway(port: port)
+      #expect(try !bench.isEqual())
+      let next = await run(bench, source, try bench.command(.delta, session: "s3"), runner: runner)
+      #expect(next.state == .done, "\(next) \(bench.log)")
+      #expect(next.progress?.mode == .compare)
+      #expect(next.progress?.voided?.contains("put back") == true)
+      #expect(try bench.isEqual())
+      let last = await run(bench, source, try bench.command(.delta, session: "s4"), runner: runner)
+      #expect(last.progress?.mode == .delta && last.state == .done, "\(last)")
+    }
+  }
 }

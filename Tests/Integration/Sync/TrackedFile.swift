@@ -25,10 +25,15 @@ final class TrackedFile: SyncSource {
   /// Called each time a sync has taken what was dirty, with how often that was: a test writes then.
   let onTake: @Sendable (TrackedFile, Int) -> Void
   private let takes = Mutex(0)
+  /// Called before the final seal is requested.
+  let onCommit: @Sendable () -> Void
 
   init(
-    path: String, reader: (any BlockReader)? = nil, onTake: @escaping @Sendable (TrackedFile, Int) -> Void = { _, _ in }
+    path: String, reader: (any BlockReader)? = nil,
+    onTake: @escaping @Sendable (TrackedFile, Int) -> Void = { _, _ in },
+    onCommit: @escaping @Sendable () -> Void = {}
   ) throws {
+    self.onCommit = onCommit
     file = try RawFile(path: path)
     disks = [SyncDisk(name: "file", reader: reader ?? file, block: Self.block)]
     state = Mutex(State())
@@ -36,6 +41,8 @@ final class TrackedFile: SyncSource {
   }
 
   var freezes: Int { state.withLock { $0.freezes } }
+  var isCommitted: Bool { state.withLock { $0.isCommitted } }
+  var isStill: Bool { still.withLock { $0 } }
   var isOff: Bool { state.withLock { $0.isOff } }
   var isEstablished: Bool { state.withLock { $0.isEstablished } }
 
@@ -115,6 +122,7 @@ final class TrackedFile: SyncSource {
 
   func commit() -> Bool {
     state.withLock { $0.isCommitted = true }
+    onCommit()
     return still.withLock { $0 }
   }
 

@@ -12,7 +12,7 @@ import Testing
     unknown.insert(0..<4)
     unknown.remove(held)
     var machine = ReplicaMachine(stored: ReplicaMachine.Stored(), held: [known], unknown: [unknown])
-    _ = machine.handle(.open(1, session: "a", fresh: true))
+    _ = machine.handle(.open(1, session: "a", ordinal: 1, fresh: true))
     #expect(machine.handle(.openingStored(1)) == [.reply(1, .opened(epoch: epoch, parts: 0))])
     return machine
   }
@@ -101,7 +101,7 @@ import Testing
   @Test func `an opening waits for running writes and closes the epoch before`() {
     var machine = opened()
     _ = machine.handle(frame(2, 1))
-    #expect(machine.handle(.open(3, session: "a", fresh: false)).isEmpty)
+    #expect(machine.handle(.open(3, session: "a", ordinal: 1, fresh: false)).isEmpty)
     #expect(machine.handle(frame(4, 2, leaf: 1)).isEmpty)
     #expect(machine.handle(.written(2)).count == 2)
     #expect(
@@ -116,12 +116,36 @@ import Testing
     #expect(machine.handle(flush(2, through: 1, part: 0, [])) == [.reply(2, .refused(.epochClosed))])
   }
 
-  @Test func `a superseded session can never come back`() {
+  @Test func `a concluded session is sealed already, or can never be`() {
     var machine = opened()
-    _ = machine.handle(.open(2, session: "b", fresh: true))
+    let actions = machine.handle(.conclude(2, session: "a", ordinal: 1))
+    guard case .storeOpening(2, let stored, dropManifest: true) = actions.first else {
+      Issue.record("\(actions)")
+      return
+    }
+    #expect(stored.session == nil && stored.ordinal == 1 && !stored.sealed)
+    #expect(machine.handle(frame(3, 1)).isEmpty, "nothing is written while it is decided")
+    #expect(
+      machine.handle(.openingStored(2)) == [.reply(2, .retired), .reply(3, .refused(.epochClosed))])
+    #expect(machine.handle(.open(4, session: "a", ordinal: 1, fresh: false)) == [.reply(4, .refused(.superseded))])
+    #expect(machine.handle(.conclude(5, session: "a", ordinal: 1)) == [.reply(5, .retired)])
+    _ = machine.handle(.open(6, session: "b", ordinal: 2, fresh: true))
+    _ = machine.handle(.openingStored(6))
+    for event in [
+      ReplicaMachine.Event.seal(7, session: "b", epoch: machine.stored.epoch, parts: 0),
+      .readBackDone(7, mismatches: []), .sealStored(7)
+    ] { _ = machine.handle(event) }
+    #expect(machine.handle(.conclude(8, session: "b", ordinal: 2)) == [.reply(8, .sealed)])
+  }
+
+  @Test func `a session that was opened later supersedes, and the older one can never come back`() {
+    var machine = opened()
+    _ = machine.handle(.open(2, session: "b", ordinal: 2, fresh: true))
     _ = machine.handle(.openingStored(2))
-    #expect(machine.handle(frame(3, 1)) == [.reply(3, .refused(.superseded))])
-    #expect(machine.handle(.open(4, session: "a", fresh: true)) == [.reply(4, .refused(.superseded))])
+    #expect(machine.handle(frame(3, 1)) == [.reply(3, .refused(.epochClosed))])
+    #expect(machine.handle(.open(4, session: "a", ordinal: 1, fresh: true)) == [.reply(4, .refused(.superseded))])
+    #expect(machine.handle(.open(5, session: "c", ordinal: 2, fresh: true)) == [.reply(5, .refused(.superseded))])
+    #expect(machine.stored.session == "b")
   }
 
   @Test func `a seal reads back, is stored, and refuses writes`() {
@@ -136,7 +160,8 @@ import Testing
     #expect(machine.handle(.sealStored(4)) == [.reply(4, .sealed), .reply(5, .refused(.sealed))])
     #expect(machine.handle(.seal(6, session: "a", epoch: epoch, parts: 1)) == [.reply(6, .sealed)])
     #expect(
-      machine.handle(.open(7, session: "a", fresh: true)) == [.reply(7, .alreadySealed(epoch: epoch, parts: 1))])
+      machine.handle(.open(7, session: "a", ordinal: 1, fresh: true))
+        == [.reply(7, .alreadySealed(epoch: epoch, parts: 1))])
   }
 
   @Test func `a seal of what is not flushed, or of other parts, is refused`() {

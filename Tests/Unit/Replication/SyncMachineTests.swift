@@ -240,10 +240,36 @@ import Testing
     }
   }
 
-  @Test func `cancelling after the final seal was requested does not thaw`() {
+  @Test func `after the final seal was requested only the gateway's word ends the sync`() {
     var sync = frozen(final: true)
     #expect(sync.handle(.taken([])) == [.seal(epoch: epoch, final: true)])
-    #expect(sync.handle(.cancel(reason: "stop")) == [.finish(.ended(reason: "stop"))])
+    #expect(sync.handle(.cancel(reason: "stop")).isEmpty)
+    #expect(sync.handle(.deadline).isEmpty)
+    #expect(sync.handle(.epochClosed(epoch)) == [.open(fresh: false)])
+    #expect(sync.handle(.cancel(reason: "stop")).isEmpty)
+    var sealed = sync
+    #expect(sealed.handle(.alreadySealed) == [.powerOff, .finish(.sealed)])
+    #expect(sync.handle(.retired(reason: "superseded")) == [.thaw])
+    #expect(sync.handle(.retired(reason: "twice")).isEmpty)
+    #expect(sync.handle(.thawed(inTime: true)) == [.finish(.ended(reason: "superseded"))])
+  }
+
+  @Test func `leaves that the disks do not have are no leaves`() {
+    let nonsense = [LeafAddress(disk: 0, leaf: 4), LeafAddress(disk: 7, leaf: 0)]
+    var final = frozen(final: true)
+    _ = final.handle(.taken([]))
+    #expect(final.handle(.mismatched(nonsense)) == [.open(fresh: false)])
+    let sent = final.handle(held(0..<4))
+    #expect(sent == [.seal(epoch: epoch, final: true)])
+    let mended = final.handle(.mismatched(nonsense + [LeafAddress(disk: 0, leaf: 2)]))
+    #expect(frames(mended).map(\.leaves) == [[2]])
+    var point = frozen()
+    _ = point.handle(.taken([]))
+    _ = point.handle(.thawed(inTime: true))
+    guard case .finish(.ended) = point.handle(.mismatched(nonsense)).last else {
+      Issue.record("the sync did not end")
+      return
+    }
   }
 
   @Test func `an agent that died after the final seal request goes on frozen, or powers off`() {
@@ -257,8 +283,51 @@ import Testing
     _ = sync.handle(.start)
     var sealed = sync
     #expect(sealed.handle(.alreadySealed) == [.powerOff, .finish(.sealed)])
+    var retired = sync
+    #expect(retired.handle(.retired(reason: "superseded")) == [.thaw])
     _ = sync.handle(held(0..<4))
     #expect(sync.handle(prepared()) == [.take(syncFirst: false)])
     #expect(sync.handle(.taken([])) == [.seal(epoch: epoch, final: true)])
+  }
+
+  /// Feeds takes of the whole disk until the machine asks for none; returns how many, and what it asked for then.
+  private func keepWriting(_ sync: inout SyncMachine) -> (takes: Int, last: [SyncMachine.Action]) {
+    for takes in 1...20 {
+      let actions = sync.handle(.taken([Extent(disk: 0, range: 0..<16)]))
+      let last = settle(&sync, actions)
+      if last.last != .take(syncFirst: true) { return (takes, last) }
+    }
+    return (20, [])
+  }
+
+  @Test func `a source that never gets quiet ends a delta`() {
+    var sync = tracking()
+    let end = keepWriting(&sync)
+    // The first round is what had gathered; it tells nothing.
+    #expect(end.takes == 1 + SyncMachine.Settings().stalledRounds)
+    #expect(end.last.last == .finish(.notConverging))
+  }
+
+  @Test func `a final sync freezes a source that never gets quiet, and streams`() {
+    var sync = tracking(final: true)
+    let end = keepWriting(&sync)
+    #expect(end.takes == 1 + SyncMachine.Settings().stalledRounds)
+    #expect(end.last.last == .freeze(hold: true))
+    #expect(sync.handle(.frozen) == [.take(syncFirst: false)])
+    let sent = sync.handle(.taken([Extent(disk: 0, range: 0..<16)]))
+    #expect(settle(&sync, sent).last == .seal(epoch: epoch, final: true))
+  }
+
+  @Test func `rounds that shrink are not counted`() {
+    var sync = machine(.delta) { ($0.stalledRounds, $0.instantBytes) = (1, 1) }
+    _ = sync.handle(.start)
+    _ = sync.handle(held(0..<4))
+    _ = sync.handle(prepared())
+    for bytes in [16, 11, 8, 5, 3] as [UInt64] {
+      let actions = sync.handle(.taken([Extent(disk: 0, range: 0..<bytes)]))
+      let after = settle(&sync, actions)
+      #expect(after.last == .take(syncFirst: true))
+    }
+    #expect(sync.handle(.taken([Extent(disk: 0, range: 0..<3)])).last == .finish(.notConverging))
   }
 }

@@ -38,7 +38,7 @@ import Testing
   }
 
   @Test(arguments: Sabotage.allCases) func `a broken rule is found`(_ sabotage: Sabotage) throws {
-    for seed in UInt64(1)...5000 {
+    for seed in UInt64(1)...10_000 {
       do { _ = try Simulation.run(seed: seed, sabotage: sabotage) } catch is Violation { return }
     }
     Issue.record("\(sabotage.rawValue) went unnoticed")

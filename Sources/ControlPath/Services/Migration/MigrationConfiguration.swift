@@ -26,18 +26,23 @@ public struct MigrationConfiguration: Sendable {
   public var settleInterval: Double
   /// Seconds for which a worker holds a workflow without a sign of life; what a crash costs at most.
   public var leaseSeconds: Double
+  /// Seconds without a call after which the agent of a final sync may be lost, and its gateway is asked; and those it
+  /// has to say that its source runs, once it was told that the final sync is retired.
+  public var agentSilence: Double
   public var clock: WorkflowClock
   public var faults: FaultPoints
 
   public init(
     database: String, key: AgentKey, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
     clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, agentBinary: String? = nil,
-    pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30, clock: WorkflowClock = .system,
+    pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30, agentSilence: Double = 60,
+    clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.bindings, self.callers) = (database, key, bindings, callers)
     (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)
-    (self.leaseSeconds, self.clock, self.faults) = (leaseSeconds, clock, faults)
+    (self.leaseSeconds, self.agentSilence) = (leaseSeconds, agentSilence)
+    (self.clock, self.faults) = (clock, faults)
   }
 }

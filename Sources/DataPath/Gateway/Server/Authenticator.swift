@@ -42,6 +42,13 @@ final class Authenticator: Sendable {
     return Caller(grant: grant, publicKey: try prove(request, token: token, grant: grant))
   }
 
+  /// The grant of a request that only an issuer of grants may make: it is bound to an issuer's own key.
+  func authenticateIssuer(_ request: Request, session: String) throws(Problem) -> SessionGrant {
+    let caller = try authenticate(request, session: session)
+    guard issuers.contains(caller.publicKey) else { throw .grantRefused("only its issuer may conclude a session") }
+    return caller.grant
+  }
+
   private func grant(_ token: String) throws(Problem) -> SessionGrant {
     if let known = verified.withLock({ $0[token] }) { return known }
     for issuer in issuers {

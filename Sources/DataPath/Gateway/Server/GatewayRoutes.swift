@@ -26,6 +26,7 @@ struct GatewayRoutes: Sendable {
     router.put("v1/sessions/:session/frames/:sequence") { try await frame($0, $1) }
     router.post("v1/sessions/:session/flush") { try await flush($0, $1) }
     router.post("v1/sessions/:session/seal") { try await seal($0, $1) }
+    router.post("v1/sessions/:session/conclude") { try await conclude($0, $1) }
   }
 
   private func caller(_ request: Request, _ context: BasicRequestContext) throws -> Authenticator.Caller {
@@ -38,10 +39,16 @@ struct GatewayRoutes: Sendable {
     let grant = try caller(request, context).grant
     let fresh = request.uri.queryParameters["fresh"] == "1"
     let replica = try await pool.runIfActive { [replicas] in try replicas.load(grant) }
-    let reply = await replica.open(session: grant.session, migration: grant.migration, fresh: fresh)
+    let reply = await replica.open(grant, fresh: fresh)
     switch reply {
     case .opened(let epoch, _), .alreadySealed(let epoch, _):
       return try await json(pool.runIfActive { try replica.openAnswer(epoch: epoch) })
+    case .refused(.superseded):
+      // What was sealed stays sealed: only who knows that it was not may thaw its source.
+      guard let past = try await pool.runIfActive({ try replica.pastAnswer(session: grant.session) }) else {
+        throw Problem(.superseded)
+      }
+      return try json(past)
     case .refused(let refusal): throw Problem(refusal)
     default: throw Problem.failed("the replica answered an opening with something else")
     }
@@ -155,6 +162,13 @@ struct GatewayRoutes: Sendable {
       MultiThreadedEventLoopGroup.singleton.next().scheduleTask(in: .seconds(Int64(sealWait)), end)
     }
     return try json(answer, status: answer.state == .reading ? .accepted : .ok)
+  }
+
+  private func conclude(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
+    let grant = try authenticator.authenticateIssuer(request, session: context.parameters.require("session"))
+    let replica = try await pool.runIfActive { [replicas] in try replicas.load(grant) }
+    if request.uri.queryParameters["retire"] == "1" { try await replica.decide(grant) }
+    return try await json(pool.runIfActive { try replica.conclusion(of: grant) })
   }
 
   // MARK: Answers

@@ -48,6 +48,12 @@ struct DurableFolder: Sendable {
   /// Removes the file; no error where there is none.
   func remove(_ name: String) { unlink(file(name)) }
 
+  /// Removes the file; it does not come back after a crash.
+  func removeDurably(_ name: String) throws(StoreError) {
+    remove(name)
+    try Self.sync(path)
+  }
+
   private static func sync(_ path: String) throws(StoreError) {
     let folder = try DurableFile(path, flags: O_RDONLY | O_DIRECTORY)
     try folder.sync()

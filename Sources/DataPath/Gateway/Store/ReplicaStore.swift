@@ -30,17 +30,21 @@ final class ReplicaStore {
 
   var stored: ReplicaMachine.Stored { record.stored(parts: log.count) }
 
-  /// An opening: session, epoch and retired sessions, and a new manifest where the old one is dropped.
+  /// An opening: session, ordinal and epoch, and a new manifest where the old one is dropped.
   func storeOpening(_ stored: ReplicaMachine.Stored, migration: String, dropManifest: Bool) throws {
     var next = record
-    (next.session, next.epoch, next.sealed) = (stored.session, stored.epoch.rawValue, stored.sealed)
-    (next.retired, next.migration) = (stored.retired, migration)
+    (next.session, next.ordinal, next.epoch) = (stored.session, stored.ordinal, stored.epoch.rawValue)
+    (next.sealed, next.migration) = (stored.sealed, migration)
     guard dropManifest else {
       try log.keep(parts: stored.parts)
       return try replace(next)
     }
     next.manifest = "manifest-\(stored.epoch.rawValue)"
     next.previous = try migrations.read(Self.name(tenant, migration)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    // A receipt that never counted must not be found once its session is not the last any more.
+    if let last = record.session, last != next.session, !record.sealed {
+      try folder.folder("receipts").removeDurably(Self.name(last))
+    }
     let old = record.manifest
     if next.manifest != old { folder.remove(next.manifest) }
     let chain = ManifestChain(session: next.session ?? "", previous: next.previous)
@@ -61,7 +65,12 @@ final class ReplicaStore {
     try rememberChain()
   }
 
-  /// The receipt of a sealed session.
+  /// The receipt of a session whose seal took place.
+  func countingReceipt(of session: String) throws -> SealReceipt? {
+    record.session == session && !record.sealed ? nil : try receipt(of: session)
+  }
+
+  /// The receipt as it is stored; it counts only once the record says so.
   func receipt(of session: String) throws -> SealReceipt? {
     guard let bytes = try folder.folder("receipts").read(Self.name(session)) else { return nil }
     return try JSONDecoder().decode(SealReceipt.self, from: Data(bytes))

@@ -78,6 +78,8 @@ public final class AgentService: Service {
       tasks.addTask { [self] in
         let report: AgentReport
         if let ended { report = ended } else { report = await perform(command) }
+        // A final sync that is not decided goes on in a later life, which must find its command open.
+        if report.sourceRuns == false { return }
         await deliver(report)
         state.withLock { state in
           state.running.remove(command.id)
@@ -95,13 +97,15 @@ public final class AgentService: Service {
     do {
       switch command.body {
       case .sync(let sync): report = try await run(sync, id: command.id)
-      case .cancel(let other):
-        report =
-          runner.cancel(command: other)
-          ? AgentReport(command: command.id, state: .done)
-          : AgentReport(
-            command: command.id, state: .refused,
-            failure: .init(code: "not_running", message: "the command \(other) does not run here"))
+      case .cancel(let other, nil):
+        let refusal = runner.cancel(command: other)
+        report = AgentReport(
+          command: command.id, state: refusal == nil ? .done : .refused, failure: refusal?.reported)
+      case .cancel(let other, let conclusion?):
+        runner.conclude(command: other, conclusion)
+        // Until that sync has ended a later life of this agent must be told again.
+        while state.withLock({ $0.running.contains(other) }) { try await Task.sleep(for: .milliseconds(200)) }
+        report = AgentReport(command: command.id, state: .done)
       case .rehearse:
         let rehearsal = try await pool.runIfActive { [machine] in try machine.rehearse() }
         report = AgentReport(command: command.id, state: .done, rehearsal: rehearsal)
@@ -129,11 +133,9 @@ public final class AgentService: Service {
   }
 
   private func run(_ sync: SyncCommand, id: String) async throws -> AgentReport {
-    let source = try await pool.runIfActive { [machine] in
-      try machine.source(disks: sync.disks, migration: sync.migration, session: sync.session)
-    }
+    let hasCommitted = sync.final && machine.hasCommitted(session: sync.session)
     return await runner.run(
-      sync, id: id, source: source, hasCommitted: sync.final && machine.hasCommitted(session: sync.session),
+      sync, id: id, source: try await source(of: sync, insists: hasCommitted), hasCommitted: hasCommitted,
       hush: { StandardError.hold($0) },
       report: { [self] report in
         // How it goes may get lost. How a final sync ended may not: afterwards this machine says nothing any more, and
@@ -144,6 +146,21 @@ public final class AgentService: Service {
           await deliver(report, insists: sync.final)
         }
       })
+  }
+
+  /// - Parameter insists: tries until it comes about: nothing but the sync can end a source that is frozen.
+  private func source(of sync: SyncCommand, insists: Bool) async throws -> any SyncSource {
+    var backoff = Backoff(first: 1, longest: 60)
+    while true {
+      do {
+        return try await pool.runIfActive { [machine] in
+          try machine.source(disks: sync.disks, migration: sync.migration, session: sync.session)
+        }
+      } catch {
+        guard insists, !Task.isCancelled else { throw error }
+        try await Task.sleep(for: backoff.next())
+      }
+    }
   }
 
   /// Reports until it is heard, or refused.

@@ -1,3 +1,4 @@
+import Logs
 public import Machines
 import Repair
 import Synchronization
@@ -31,14 +32,18 @@ public final class LinuxMachine: SourceMachine {
   }
 
   public func hasCommitted(session: String) -> Bool {
-    (try? PrivateFile.read(places.committed)).flatMap { $0 } == Array(session.utf8)
+    FinalSealNote.read(at: places)?.session == session
   }
 
   /// Thaws what an earlier life of the agent may have left frozen, unless the machine is to be switched off like that.
-  /// To be called before anything is written.
+  /// Then log lines are held back, as they could wait for a filesystem that waits for us. To be called before anything
+  /// is written.
   /// - Returns: the mount points that were frozen.
   public func thawLeftovers() -> [String] {
-    if (try? PrivateFile.read(places.committed)).flatMap({ $0 }) != nil { return [] }
+    if (try? PrivateFile.read(places.committed)).flatMap({ $0 }) != nil {
+      StandardError.hold(true)
+      return []
+    }
     return FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: SystemFile.names(in: "/sys/block")))
   }
 

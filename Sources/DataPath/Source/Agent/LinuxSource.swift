@@ -53,7 +53,12 @@ public final class LinuxSource: SyncSource {
   public func stop() { state.withLock { $0.tracker?.stop() } }
 
   /// Says which session the next seal is for.
-  func begin(session new: String) { session.withLock { $0 = new } }
+  func begin(session new: String) {
+    session.withLock { $0 = new }
+    // An earlier life froze the filesystems.
+    guard let note = FinalSealNote.read(at: places), note.session == new else { return }
+    state.withLock { if $0.consistency.isEmpty { $0.consistency = note.consistency } }
+  }
 
   private static func track(_ names: [String], _ state: inout State) {
     state.tracker?.stop()
@@ -185,8 +190,15 @@ public final class LinuxSource: SyncSource {
       guard let still = state.still.take() else { return false }
       return still.filesystems.isEmpty ? wasQuiet(&state) : still.thaw()
     }
+    if hasCommitted(session: session.withLock { $0 }) { forgetCommit() }
     _ = hooks.run(.post)
     return held
+  }
+
+  /// The guard may have been an earlier life's. The note goes last: while it is there, a later life thaws again.
+  private func forgetCommit() {
+    _ = FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: names))
+    unlink(places.committed)
   }
 
   /// Where nothing could be frozen, an instant is one in which nothing was written.
@@ -203,7 +215,7 @@ public final class LinuxSource: SyncSource {
     let (isCommitted, broken) = state.withLock { state -> (Bool, FreezeGuard?) in
       // Only what is surely held may be noted: a later life that finds the note takes the filesystems for frozen.
       if let still = state.still, still.filesystems.isEmpty || still.hold(),
-        (try? PrivateFile.write(Array(session.utf8), to: places.committed)) != nil
+        (try? FinalSealNote(session: session, consistency: state.consistency).write(to: places)) != nil
       {
         return (true, nil)
       }
@@ -217,7 +229,7 @@ public final class LinuxSource: SyncSource {
   }
 
   func hasCommitted(session: String) -> Bool {
-    (try? PrivateFile.read(places.committed)).flatMap { $0 } == Array(session.utf8)
+    FinalSealNote.read(at: places)?.session == session
   }
 
   public var consistency: [String: String] { state.withLock { $0.consistency } }

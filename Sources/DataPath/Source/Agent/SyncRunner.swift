@@ -13,6 +13,11 @@ public final class SyncRunner: Sendable {
   private let pool: NIOThreadPool
   private let running = Mutex<(command: String, driver: SyncDriver, gateway: GatewayClient)?>(nil)
 
+  /// Of the last sync, by migration: as long-lived as the marks that it belongs to.
+  private let memories = Mutex<[String: ReplicaMemory]>([:])
+  /// What the gateway has decided, by command: it may be heard before the sync begins.
+  private let conclusions = Mutex<[String: AgentCommand.Conclusion]>([:])
+
   /// Connections to a gateway: one for each frame in flight and some for flushes and claims.
   private static let connections = 6
 
@@ -43,9 +48,10 @@ public final class SyncRunner: Sendable {
       client: client, base: command.gateway, session: command.session, grant: command.grant)
     let driver = SyncDriver(
       source: source, gateway: gateway, key: key, session: command.session, mode: .init(command.mode),
-      final: command.final, resumesFinal: hasCommitted, limits: command.limits, pool: pool,
+      final: command.final, resumesFinal: hasCommitted, memory: memories.withLock { $0[command.migration] },
+      limits: command.limits, pool: pool,
       settings: Self.settings(command), hush: hush
-    ) { result in await report(Self.report(of: result, id: id)) }
+    ) { result in await report(Self.report(of: result, command, id: id)) }
     let isFree = running.withLock { running in
       guard running == nil else { return false }
       running = (id, driver, gateway)
@@ -53,7 +59,10 @@ public final class SyncRunner: Sendable {
     }
     let final: AgentReport
     if isFree {
-      final = await self.run(driver, id: id, interval: interval, report: report)
+      if let conclusion = conclusions.withLock({ $0[id] }) { driver.conclude(conclusion) }
+      let result = await self.run(driver, id: id, interval: interval, report: report)
+      if let memory = result.memory { memories.withLock { $0[command.migration] = memory } }
+      final = Self.report(of: result, command, id: id)
       running.withLock { $0 = nil }
     } else {
       final = AgentReport(
@@ -66,8 +75,8 @@ public final class SyncRunner: Sendable {
 
   private func run(
     _ driver: SyncDriver, id: String, interval: Duration, report: @escaping @Sendable (AgentReport) async -> Void
-  ) async -> AgentReport {
-    await withDiscardingTaskGroup(returning: AgentReport.self) { tasks in
+  ) async -> SyncDriver.Result {
+    await withDiscardingTaskGroup(returning: SyncDriver.Result.self) { tasks in
       tasks.addTask {
         while (try? await Task.sleep(for: interval)) != nil {
           await report(AgentReport(command: id, state: .running, progress: driver.progress))
@@ -75,15 +84,27 @@ public final class SyncRunner: Sendable {
       }
       let result = await driver.run()
       tasks.cancelAll()
-      return Self.report(of: result, id: id)
+      return result
     }
   }
 
-  /// Stops the sync of `command`; false where it does not run.
-  public func cancel(command: String) -> Bool {
-    guard let running = running.withLock({ $0 }), running.command == command else { return false }
-    running.driver.cancel(SyncFailure(code: "cancelled", message: "the sync was cancelled by command"))
-    return true
+  /// Stops the sync of `command`. Nil where it will end; else why not: it does not run, or its final seal was requested.
+  public func cancel(command: String) -> SyncFailure? {
+    guard let running = running.withLock({ $0 }), running.command == command else {
+      return SyncFailure(code: "not_running", message: "the command \(command) does not run here")
+    }
+    let reason = SyncFailure(code: "cancelled", message: "the sync was cancelled by command")
+    if running.driver.cancel(reason) { return nil }
+    return SyncFailure(
+      code: "sealing",
+      message: "the final seal of \(command) was requested; it ends when the gateway has decided it")
+  }
+
+  /// Ends the final sync of `command`, also one that begins only now, as the gateway has decided it.
+  public func conclude(command: String, _ conclusion: AgentCommand.Conclusion) {
+    conclusions.withLock { $0[command] = conclusion }
+    guard let running = running.withLock({ $0 }), running.command == command else { return }
+    running.driver.conclude(conclusion)
   }
 
   /// Gives a running sync the fresh grant that came with its command again.
@@ -98,13 +119,14 @@ public final class SyncRunner: Sendable {
     settings.machine.frameLeaves = 32
     // A cut costs at most these 32 MiB and what is in flight.
     settings.machine.flushLeaves = 512
+    if let rounds = command.limits.stalledRounds { settings.machine.stalledRounds = max(1, rounds) }
     return settings
   }
 
-  private static func report(of result: SyncDriver.Result, id: String) -> AgentReport {
+  private static func report(of result: SyncDriver.Result, _ command: SyncCommand, id: String) -> AgentReport {
     AgentReport(
       command: id, state: result.failure == nil ? .done : .failed, progress: result.progress, receipt: result.receipt,
-      failure: result.failure?.reported)
+      failure: result.failure?.reported, sourceRuns: command.final && result.failure != nil ? !result.isUndecided : nil)
   }
 }
 

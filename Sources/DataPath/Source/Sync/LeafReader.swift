@@ -9,12 +9,20 @@ struct LeafReader: Sendable {
   let reader: any BlockReader
   let disk: UInt16
 
-  /// Reads `leaves` (ascending) into `buffer`, each at its place in the list times the size of a leaf; neighbours are
-  /// read in one request.
+  /// Reads leaves as `load` does and says what they hold.
   ///
   /// - Returns: one record for each leaf.
   /// - Throws: `BlockError`, also where a leaf lies beyond the disk.
   func read(_ leaves: [UInt64], into buffer: AlignedBuffer) throws(BlockError) -> [LeafRecord] {
+    try load(leaves, into: buffer)
+    return records(of: leaves, in: buffer)
+  }
+
+  /// Reads `leaves` (ascending) into `buffer`, each at its place in the list times the size of a leaf; neighbours are
+  /// read in one request.
+  ///
+  /// - Throws: `BlockError`, also where a leaf lies beyond the disk.
+  func load(_ leaves: [UInt64], into buffer: AlignedBuffer) throws(BlockError) {
     var start = 0
     while start < leaves.count {
       var end = start + 1
@@ -31,7 +39,11 @@ struct LeafReader: Sendable {
       try reader.read(into: &span, at: range.lowerBound)
       start = end
     }
-    return leaves.enumerated().map { index, leaf in record(of: leaf, at: index, in: buffer) }
+  }
+
+  /// What `leaves` hold, after `load` with the same list.
+  func records(of leaves: [UInt64], in buffer: AlignedBuffer) -> [LeafRecord] {
+    leaves.enumerated().map { index, leaf in record(of: leaf, at: index, in: buffer) }
   }
 
   /// Where the bytes of `range` lie in a buffer that `read` filled with `leaves`; the range is inside one leaf.

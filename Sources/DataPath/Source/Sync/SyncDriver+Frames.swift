@@ -20,10 +20,11 @@ extension SyncDriver {
   }
 
   private func carryFromDisk(_ frame: SyncMachine.Frame) async throws -> SyncMachine.Event {
-    try await pace.beforeRead(UInt64(frame.leaves.count) * Leaf.size)
+    try await meter.measure(.read) { try await pace.beforeRead(UInt64(frame.leaves.count) * Leaf.size) }
     let reader = LeafReader(reader: source.disks[Int(frame.disk)].reader, disk: frame.disk)
     let (body, records) = try await buffers.withBuffer { buffer -> (ByteBuffer?, [LeafRecord]) in
-      var records = try await onPool { try reader.read(frame.leaves, into: buffer) }
+      try await meter.measure(.read) { try await onPool { try reader.load(frame.leaves, into: buffer) } }
+      var records = try await meter.measure(.cpu) { try await onPool { reader.records(of: frame.leaves, in: buffer) } }
       let equal = try await claims.equal(
         records, comparable: frame.comparable, disk: frame.disk, epoch: frame.epoch, gateway: gateway)
       for index in records.indices where equal.contains(records[index].leaf) { records[index].equal = true }
@@ -35,6 +36,7 @@ extension SyncDriver {
       )
     }
     if let body { try await send(body, frame) }
+    meter.carried(frame.byteCount)
     return .carried(frame.sequence, records)
   }
 
@@ -53,7 +55,7 @@ extension SyncDriver {
     _ extents: [Extent], bytes: @escaping @Sendable (Extent) -> UnsafeRawBufferPointer?
   ) async throws -> ByteBuffer {
     let choice = compression.next()
-    return try await onPool { [compression] in
+    return try await onPool { [compression, meter] in
       let start = ContinuousClock.now
       let (body, payload) = try FrameBody.encode(extents, compression: choice) { extent in
         guard let found = bytes(extent) else {
@@ -62,6 +64,7 @@ extension SyncDriver {
         }
         return found
       }
+      meter.add(.now - start, to: .cpu)
       if choice != .none {
         compression.compressed(raw: payload, encoded: body.readableBytes, in: .now - start)
       }
@@ -72,11 +75,13 @@ extension SyncDriver {
   private func send(_ body: ByteBuffer, _ frame: SyncMachine.Frame) async throws {
     claims.willSend(frame.leaves, disk: frame.disk)
     while true {
-      try await pace.beforeSend(body.readableBytes)
+      try await meter.measure(.link) { try await pace.beforeSend(body.readableBytes) }
       compression.sendBegan()
       do {
-        try await gateway.put(
-          frame: body, sequence: frame.sequence, epoch: frame.epoch, timeout: settings.frameTimeout)
+        try await meter.measure(.link) {
+          try await gateway.put(
+            frame: body, sequence: frame.sequence, epoch: frame.epoch, timeout: settings.frameTimeout)
+        }
         compression.sendEnded(bytes: body.readableBytes)
         state.withLock { state in
           state.wireBytes += UInt64(body.readableBytes)
@@ -88,7 +93,7 @@ extension SyncDriver {
       } catch TransportError.refused(let problem, let retryAfter) where problem.code == "busy" {
         // It was not taken; the very same bytes may come again.
         compression.sendEnded(bytes: nil)
-        try await Task.sleep(for: .seconds(min(retryAfter ?? 1, 30)))
+        try await meter.measure(.target) { try await Task.sleep(for: .seconds(min(retryAfter ?? 1, 30))) }
       } catch {
         compression.sendEnded(bytes: nil)
         throw error
@@ -108,14 +113,15 @@ extension SyncDriver {
   }
 
   /// Waits before something is tried again.
-  /// - Throws: `SyncFailure` where nothing came through for longer than `settings.patience`.
+  /// - Throws: `SyncFailure` where nothing came through for longer than `settings.patience`, unless the final seal was
+  ///   requested.
   func waitOut(_ error: TransportError) async throws {
-    let (wait, lasting) = state.withLock { state in
+    let (wait, lasting, isCommitted) = state.withLock { state in
       let since = state.troubleSince ?? .now
       state.troubleSince = since
-      return (state.troubles.next(), ContinuousClock.now - since)
+      return (state.troubles.next(), ContinuousClock.now - since, state.isCommitted)
     }
-    if lasting > settings.patience { throw SyncFailure(error) }
+    if lasting > settings.patience, !isCommitted { throw SyncFailure(error) }
     try await Task.sleep(for: wait)
   }
 

@@ -44,7 +44,7 @@ extension SyncDriver {
     let inTime = try await onPool { self.source.thaw() }
     state.withLock { state in
       if let start = state.frozenAt { state.freezeMilliseconds = (.now - start) / .milliseconds(1) }
-      state.frozenAt = nil
+      (state.frozenAt, state.isCommitted) = (nil, false)
     }
     hush(false)
     return .thawed(inTime: inTime)

@@ -19,13 +19,24 @@ extension SyncDriver {
   }
 
   func open(fresh: Bool) async throws -> SyncMachine.Event {
-    let answer = try await persist { try await gateway.open(fresh: fresh) }
+    let answer: OpenAnswer
+    do { answer = try await persist { try await gateway.open(fresh: fresh) } } catch let error as TransportError
+      where error.problemCode == "superseded"
+    {
+      return retirement("\(error)")
+    }
+    noteReplica(answer)
     if let receipt = answer.receipt {
       state.withLock { $0.receipt = receipt }
       return .alreadySealed
     }
-    try resumeChain(answer, fresh: fresh)
     let epoch = Epoch(rawValue: answer.epoch)
+    do { try resumeChain(answer, fresh: fresh) } catch {
+      guard isCommitted else { throw error }
+      // More parts than anyone made: the machine begins the manifest anew.
+      let nothing = source.disks.map { Bitmap(count: Int(Leaf.count(bytes: $0.reader.size))) }
+      return .opened(.init(epoch: epoch, parts: .max, held: nothing))
+    }
     claims.begin(epoch)
     var held: [Bitmap] = []
     for (index, disk) in source.disks.enumerated() {
@@ -33,6 +44,13 @@ extension SyncDriver {
       held.append(Bitmap(count: Int(Leaf.count(bytes: disk.reader.size)), bytes: bytes))
     }
     return .opened(.init(epoch: epoch, parts: answer.parts, held: held))
+  }
+
+  private func noteReplica(_ answer: OpenAnswer) {
+    state.withLock { state in
+      if state.opened == nil { state.contradiction = memory?.contradiction(answer) }
+      state.opened = (answer.previous, answer.epoch)
+    }
   }
 
   /// Brings our chain to where the gateway's is: it may have stored the last part without our hearing of it.
@@ -60,8 +78,10 @@ extension SyncDriver {
     let part = LeafRecord.encode(flush.records)
     state.withLock { $0.lastPart = (flush.part, part) }
     do {
-      let answer = try await persist {
-        try await gateway.flush(epoch: flush.epoch, through: flush.through, part: flush.part, records: part)
+      let answer = try await meter.measure(.target) {
+        try await persist {
+          try await gateway.flush(epoch: flush.epoch, through: flush.through, part: flush.part, records: part)
+        }
       }
       try state.withLock { state in
         // A reopening may have found that this part was stored.
@@ -77,11 +97,21 @@ extension SyncDriver {
     }
   }
 
+  /// Before the final seal is requested. From its first step on no cancellation counts, unless the watchdog was first.
+  private func commit() async throws -> Bool {
+    state.withLock { $0.isCommitted = true }
+    if try await onPool({ self.source.commit() }) { return true }
+    state.withLock { ($0.isCommitted, $0.frozenAt) = (false, nil) }
+    hush(false)
+    return false
+  }
+
   func seal(_ epoch: Epoch, final: Bool) async throws -> SyncMachine.Event {
-    if final, !(try await onPool { self.source.commit() }) { return .thawed(inTime: false) }
+    if final, !(try await commit()) { return .thawed(inTime: false) }
     guard let chain = state.withLock({ $0.chain }) else {
       throw SyncFailure(code: "internal", message: "a seal was asked for before the session was open")
     }
+    state.withLock { $0.hasAskedForSeal = true }
     let request = SealRequest(
       epoch: epoch.rawValue, chain: chain.hex, signature: try chain.sign(with: key), consistency: source.consistency)
     var wait = Duration.milliseconds(50)
@@ -92,11 +122,7 @@ extension SyncDriver {
         case .sealed:
           state.withLock { $0.receipt = answer.receipt }
           return .sealed
-        case .mismatched:
-          return .mismatched(
-            answer.mismatches.compactMap { pair in
-              pair.count == 2 ? LeafAddress(disk: UInt16(truncatingIfNeeded: pair[0]), leaf: pair[1]) : nil
-            })
+        case .mismatched: return try await mismatched(answer)
         case .reading: break
         }
       } catch let error as TransportError where error.problemCode == "epoch_closed" {
@@ -105,5 +131,17 @@ extension SyncDriver {
       try await Task.sleep(for: wait)
       wait = min(wait * 2, .seconds(1))
     }
+  }
+
+  /// A gateway that names leaves which the disks do not have is broken, and not asked again at once.
+  private func mismatched(_ answer: SealAnswer) async throws -> SyncMachine.Event {
+    let leaves = answer.mismatches.compactMap { pair -> LeafAddress? in
+      guard pair.count == 2, let disk = UInt16(exactly: pair[0]), source.disks.indices.contains(Int(disk)),
+        pair[1] < Leaf.count(bytes: source.disks[Int(disk)].reader.size)
+      else { return nil }
+      return LeafAddress(disk: disk, leaf: pair[1])
+    }
+    if leaves.isEmpty, isCommitted { try await Task.sleep(for: settings.refusalPause) }
+    return .mismatched(leaves)
   }
 }

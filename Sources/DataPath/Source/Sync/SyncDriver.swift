@@ -17,6 +17,8 @@ final class SyncDriver: Sendable {
     var finalDeadline: Duration = .seconds(300)
     /// Between two flushes, where there is something to settle.
     var patience: Duration = .seconds(1800)
+    /// Between two attempts at what was refused after the final seal was requested.
+    var refusalPause: Duration = .seconds(15)
     /// For one frame.
     var frameTimeout: Duration = .seconds(60)
   }
@@ -26,6 +28,10 @@ final class SyncDriver: Sendable {
     var receipt: SealReceipt?
     var failure: SyncFailure?
     var progress: SyncProgress
+    /// The final seal may be requested and the gateway has not decided it: only a later life of the agent can go on.
+    var isUndecided = false
+    /// What the next sync of these marks may expect of the gateway; nil where it was never reached.
+    var memory: ReplicaMemory?
   }
 
   struct State {
@@ -42,6 +48,13 @@ final class SyncDriver: Sendable {
     /// Consecutive failures of frames, for their waiting times.
     var troubles = Backoff()
     var troubleSince: ContinuousClock.Instant?
+    /// Of the last opening.
+    var opened: (previous: String, epoch: UInt64)?
+    var hasAskedForSeal = false
+    /// Why the replica is not the one that the marks belong to.
+    var contradiction: String?
+    /// The seal of a final sync is or may be requested: the sync goes on until the gateway's certain word is here.
+    var isCommitted = false
     /// Freezes begun, so that an old deadline does not end a new instant.
     var freezes = 0
   }
@@ -58,7 +71,9 @@ final class SyncDriver: Sendable {
   let buffers: BufferPool
   let pace: Pace
   let compression = CompressionChoice()
+  let meter = SyncMeter()
   let claims: ClaimCache
+  let memory: ReplicaMemory?
   let hush: @Sendable (Bool) -> Void
   let beforePowerOff: @Sendable (Result) async -> Void
   let state: Mutex<State>
@@ -66,18 +81,21 @@ final class SyncDriver: Sendable {
   private let continuation: AsyncStream<SyncMachine.Event>.Continuation
 
   /// - Parameters:
+  ///   - memory: of the sync before, of the same source's marks.
   ///   - hush: called with true before filesystems freeze (no log line may be written from then on), with false after
   ///     they thawed.
   ///   - beforePowerOff: last chance to say something to anyone.
   init(
     source: any SyncSource, gateway: GatewayClient, key: AgentKey, session: String,
-    mode: SyncMachine.Mode, final: Bool, resumesFinal: Bool = false, limits: SyncCommand.Limits, pool: NIOThreadPool,
+    mode: SyncMachine.Mode, final: Bool, resumesFinal: Bool = false, memory: ReplicaMemory? = nil,
+    limits: SyncCommand.Limits, pool: NIOThreadPool,
     settings: Settings = Settings(),
     hush: @escaping @Sendable (Bool) -> Void = { _ in },
     beforePowerOff: @escaping @Sendable (Result) async -> Void = { _ in }
   ) {
     (self.source, self.gateway, self.key, self.session, self.final) = (source, gateway, key, session, final)
     (self.settings, self.pool, self.hush, self.beforePowerOff) = (settings, pool, hush, beforePowerOff)
+    self.memory = memory
     pace = Pace(limits: limits, disks: source.disks.map(\.name))
     claims = ClaimCache(sizes: source.disks.map(\.reader.size))
     buffers = BufferPool(
@@ -85,7 +103,7 @@ final class SyncDriver: Sendable {
     let disks = source.disks.map { SyncMachine.Disk(size: $0.reader.size, block: min($0.block, Leaf.size)) }
     machine = SyncMachine(
       mode: mode, final: final, resumesFinal: resumesFinal, disks: disks, settings: settings.machine)
-    state = Mutex(State(progress: machine.progress))
+    state = Mutex(State(progress: machine.progress, isCommitted: resumesFinal))
     (events, continuation) = AsyncStream.makeStream()
   }
 
@@ -93,11 +111,14 @@ final class SyncDriver: Sendable {
   func run() async -> Result {
     var machine = machine
     var powersOff = false
+    // An earlier life froze the filesystems; nothing may be logged while they are.
+    if isCommitted { hush(true) }
     continuation.yield(.start)
     let ended = await withTaskCancellationHandler {
       await withDiscardingTaskGroup(returning: SyncMachine.Outcome.self) { group in
         defer { group.cancelAll() }
         for await event in events {
+          if case .taken(let extents) = event { meter.taken(extents.reduce(0) { $0 + UInt64($1.range.count) }) }
           let actions = machine.handle(event)
           state.withLock { $0.progress = machine.progress }
           for action in actions {
@@ -118,32 +139,67 @@ final class SyncDriver: Sendable {
     return result(ended)
   }
 
-  /// Stops the sync at the next frame; what was settled stays.
-  func cancel(_ failure: SyncFailure) {
-    state.withLock { if $0.failure == nil { $0.failure = failure } }
-    continuation.yield(.cancel(reason: failure.message))
+  /// Stops the sync at the next frame; what was settled stays. False once the final seal was requested: then only what
+  /// the gateway says ends it.
+  @discardableResult
+  func cancel(_ failure: SyncFailure) -> Bool {
+    let isAllowed = state.withLock { state in
+      if !state.isCommitted, state.failure == nil { state.failure = failure }
+      return !state.isCommitted
+    }
+    // Where the commit comes just now, the machine does not act on it.
+    if isAllowed { continuation.yield(.cancel(reason: failure.message)) }
+    return isAllowed
   }
+
+  /// Ends a final sync as the gateway has decided it.
+  func conclude(_ conclusion: AgentCommand.Conclusion) {
+    switch conclusion {
+    case .sealed: continuation.yield(.alreadySealed)
+    case .retired: continuation.yield(retirement("the platform ended the switch before its final seal"))
+    }
+  }
+
+  /// The event that the session can never be sealed any more; it is the sync's failure from now on.
+  func retirement(_ reason: String) -> SyncMachine.Event {
+    state.withLock { $0.failure = SyncFailure(code: "session_retired", message: reason) }
+    return .retired(reason: reason)
+  }
+
+  var isCommitted: Bool { state.withLock { $0.isCommitted } }
 
   private func result(_ ended: SyncMachine.Outcome) -> Result {
     let state = state.withLock { $0 }
-    let progress = Self.progress(of: state)
+    let progress = progress(of: state)
+    let memory = state.opened.map { opened in
+      let asked = state.hasAskedForSeal ? state.chain.map { [$0.hex] } ?? [] : []
+      return ReplicaMemory(
+        sealed: state.receipt.map { [$0.chain] } ?? Set([opened.previous] + asked), epoch: opened.epoch)
+    }
     switch ended {
-    case .sealed: return Result(receipt: state.receipt, failure: nil, progress: progress)
+    case .sealed: return Result(receipt: state.receipt, failure: nil, progress: progress, memory: memory)
+    case .notConverging:
+      let failure = meter.failure(
+        rounds: state.progress.rounds + state.progress.instants, instantBytes: settings.machine.instantBytes)
+      return Result(receipt: nil, failure: failure, progress: progress, memory: memory)
     case .ended(let reason):
       let failure = state.failure ?? SyncFailure(code: "sync_ended", message: reason)
-      return Result(receipt: nil, failure: failure, progress: progress)
+      return Result(receipt: nil, failure: failure, progress: progress, isUndecided: state.isCommitted, memory: memory)
     }
   }
 
   /// How far it is; may be asked at any time.
-  var progress: SyncProgress { Self.progress(of: state.withLock { $0 }) }
+  var progress: SyncProgress { progress(of: state.withLock { $0 }) }
 
-  private static func progress(of state: State) -> SyncProgress {
+  private func progress(of state: State) -> SyncProgress {
     let now = state.progress
+    let left = now.usedBytes - now.doneBytes
+    let isCopying = now.phase == .copying || now.phase == .catchingUp
     return SyncProgress(
       phase: now.phase.rawValue, mode: SyncCommand.Mode(rawValue: now.mode.rawValue) ?? .compare, voided: now.voided,
       usedBytes: now.usedBytes, doneBytes: now.doneBytes, wireBytes: state.wireBytes, sentBytes: state.sentBytes,
-      dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds)
+      dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds,
+      forecast: isCopying ? meter.forecast(left) : nil)
   }
 
   func feed(_ event: SyncMachine.Event) { continuation.yield(event) }
@@ -159,7 +215,7 @@ final class SyncDriver: Sendable {
       let capture = state.withLock { $0.capture }
       group.addTask { [self] in
         do {
-          if let event = try await perform(action, capture) { feed(event) }
+          if let event = try await performSurely(action, capture) { feed(event) }
         } catch is CancellationError {
           // The sync has ended; nobody waits for this answer.
         } catch { fail(error) }
@@ -167,9 +223,28 @@ final class SyncDriver: Sendable {
     }
   }
 
+  /// Performs an action. Once the final seal was requested no failure ends the sync: it is waited out, and asked again.
+  private func performSurely(
+    _ action: SyncMachine.Action, _ instant: CapturedInstant?
+  ) async throws -> SyncMachine.Event? {
+    while true {
+      do { return try await perform(action, instant) } catch {
+        guard isCommitted, !(error is CancellationError) else { throw error }
+        try await Task.sleep(for: settings.refusalPause)
+        switch action {
+        case .carry(let frame): return .epochClosed(frame.epoch)
+        case .flush(let flush): return .epochClosed(flush.epoch)
+        // The opening that follows is answered with the receipt, or with the session's end.
+        case .seal(let epoch, _): return .epochClosed(epoch)
+        default: continue
+        }
+      }
+    }
+  }
+
   private func perform(_ action: SyncMachine.Action, _ instant: CapturedInstant?) async throws -> SyncMachine.Event? {
     switch action {
-    case .prepare(let restart): .prepared(try await onPool { try self.source.prepare(restart: restart) })
+    case .prepare(let restart): .prepared(try await prepare(restart: restart))
     case .open(let fresh): try await open(fresh: fresh)
     case .take(let syncFirst):
       switch try await onPool({ self.source.take(syncFirst: syncFirst) }) {
@@ -184,6 +259,15 @@ final class SyncDriver: Sendable {
     case .seal(let epoch, let final): try await seal(epoch, final: final)
     case .mark, .settle, .release, .powerOff, .finish: nil
     }
+  }
+
+  private func prepare(restart: Bool) async throws -> SyncMachine.Prepared {
+    var prepared = try await onPool { try self.source.prepare(restart: restart) }
+    // A delta is prepared after the opening, which has shown whether its marks are of this replica.
+    if !restart, let contradiction = state.withLock({ $0.contradiction }) {
+      (prepared.voided, prepared.pending) = (contradiction, [])
+    }
+    return prepared
   }
 
   /// Ends the sync because of an error that waiting does not cure.

@@ -29,11 +29,11 @@ public protocol SyncSource: Sendable {
   /// - Returns: when the first filesystem was frozen.
   func freeze(hold: Bool) throws -> ContinuousClock.Instant
 
-  /// Thaws and runs the post hooks. False where the watchdog had thawed before.
+  /// Thaws, also what an earlier life froze, forgets the note of `commit`, and runs the post hooks. False where the watchdog had thawed before.
   func thaw() -> Bool
 
   /// Before the seal of a final sync is requested: takes the watchdog away and notes, where it survives, that the
-  /// machine must not thaw any more. False where the watchdog has thawed already.
+  /// machine must not thaw by itself any more. False where the watchdog has thawed already.
   func commit() -> Bool
 
   /// What the last instant was for each filesystem, by device: `application`, `filesystem` or `crash`.

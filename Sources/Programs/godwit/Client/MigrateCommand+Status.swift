@@ -23,6 +23,7 @@ extension MigrateCommand {
         print("\(found.name)  \(found.state.rawValue)\(found.paused ? " (paused)" : "")")
         if let sync = syncs.first(where: { $0.id == found.activeSync }), let progress = sync.progress {
           print("  \(sync.mode.rawValue): \(ProgressLine.text(progress, ProgressEstimate()))")
+          if let forecast = ProgressLine.forecast(progress.forecast) { print("  \(forecast)") }
           if let voided = progress.voided { print("  a delta could not be proven (\(voided)); everything is compared") }
         }
         if let problem = found.problem { print("  \(problem.detail)\n    \(problem.remedy)") }

@@ -55,10 +55,9 @@ extension Orchestrator {
       let running = SyncRow.filter(
         Column("tenant") == tenant && Column("migration") == id && Column("endedAt") == nil)
       if let running = try running.fetchOne(db) { return running }
-      let row = SyncRow(
-        id: Identifier.make("syn"), tenant: tenant, migration: id,
-        mode: mode ?? migration.nextMode ?? (migration.lastPointAt == nil ? .full : .delta), final: false,
-        state: .preparing, createdAt: now)
+      let row = try SyncRow.next(
+        Identifier.make("syn"), of: migration,
+        mode: mode ?? migration.nextMode ?? (migration.lastPointAt == nil ? .full : .delta), now: now, db)
       try row.insert(db)
       try start(
         syncWorkflow, id: Self.syncWorkflowID(row.id), tenant: tenant, state: SyncState(migration: id, sync: row.id), db

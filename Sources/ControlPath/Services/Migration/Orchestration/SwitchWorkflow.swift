@@ -26,15 +26,14 @@ extension Orchestrator {
 
   private func startFinalSync(_ state: inout SwitchState, _ context: WorkflowContext) async throws -> StepOutcome {
     if context.cancelRequested { return .failed(.cancelled) }
-    let row = SyncRow(
-      id: state.sync, tenant: context.tenant, migration: state.migration, mode: .delta, final: true,
-      state: .preparing, createdAt: now())
+    let (migration, id, now) = (try await migration(context.tenant, state.migration), state.sync, now())
     // Another sync may still run: the final one follows it.
     let begun = try await database.write { db -> Bool in
-      if try MigrationDatabase.find(SyncRow.self, row.tenant, row.id, db) != nil { return true }
+      if try MigrationDatabase.find(SyncRow.self, migration.tenant, id, db) != nil { return true }
       let busy = SyncRow.filter(
-        Column("tenant") == row.tenant && Column("migration") == row.migration && Column("endedAt") == nil)
+        Column("tenant") == migration.tenant && Column("migration") == migration.id && Column("endedAt") == nil)
       guard try busy.fetchCount(db) == 0 else { return false }
+      let row = try SyncRow.next(id, of: migration, mode: .delta, final: true, now: now, db)
       try row.insert(db)
       try start(
         syncWorkflow, id: Self.syncWorkflowID(row.id), tenant: row.tenant,
@@ -118,10 +117,7 @@ extension Orchestrator {
             if $0.sealedFinalAt == nil { $0.nextSyncAt = $0.schedule.map { now + $0 } }
           })
       else { return }
-      let after =
-        row.sealedFinalAt == nil
-        ? "The source goes on as before."
-        : "The source is off: switch again to launch from the final point, or roll back."
+      let after = try Self.sourceAfterSwitch(row, key, db)
       try EventRow(
         id: "evt-end-" + key + "-switch", tenant: context.tenant, at: now, migration: migrationID,
         code: problem == .cancelled ? "switch_aborted" : "switch_failed",
@@ -129,5 +125,17 @@ extension Orchestrator {
       ).insert(db, onConflict: .ignore)
     }
     return problem == .cancelled ? .cancelled : .failed(problem)
+  }
+
+  /// What is known of the source once a switch has failed: that it runs only the agent can say.
+  private static func sourceAfterSwitch(_ row: MigrationRow, _ sync: String, _ db: GRDB.Database) throws -> String {
+    if row.sealedFinalAt != nil {
+      return "The source is off: switch again to launch from the final point, or roll back."
+    }
+    let command = try MigrationDatabase.find(SyncRow.self, row.tenant, sync, db).flatMap {
+      try MigrationDatabase.find(CommandRow.self, row.tenant, $0.command, db)
+    }
+    guard let command, command.report?.sourceRuns != true else { return "The source goes on as before." }
+    return "The source's agent has not said that the source runs: look at its console, and reset it if it stands still."
   }
 }

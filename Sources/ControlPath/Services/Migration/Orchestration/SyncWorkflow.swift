@@ -10,6 +10,12 @@ struct SyncState: Codable, Sendable {
   var locations: [String] = []
   var gateway: CloudsAPI.Gateway?
   var cancelSent = false
+  /// The gateway has retired the session of a final sync: it can never be sealed.
+  var isRetired: Bool?
+  /// The gateway's own receipt was taken for the agent's report.
+  var isAdopted: Bool?
+  /// Until when (seconds since 1970) the agent may take to say that its source runs again.
+  var wordDeadline: Int?
 }
 
 extension Orchestrator {
@@ -22,6 +28,7 @@ extension Orchestrator {
       .step("attach", attachVolumes)
       .step("command", commandAgent)
       .step("wait", awaitReport)
+      .step("verify", verifyReceipt)
       // From the seal on nothing is given up: the source may be switched off.
       .step("snapshot", retry: .forever, takeSnapshots)
       .step("snapshots", retry: .forever, awaitSnapshots)
@@ -75,12 +82,7 @@ extension Orchestrator {
       let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
       let source = try await database.find(SourceRow.self, context.tenant, migration.source)
     else { return .failed(.inconsistent("the sync \(state.sync) lost its source or gateway")) }
-    let disks = zip(migration.disks, state.locations).map {
-      SessionGrant.Disk(volume: $0.volume, location: $1, size: $0.size)
-    }
-    let grant = SessionGrant(
-      tenant: context.tenant, migration: migration.id, session: sync.id, disks: disks,
-      cnf: .init(jkt: source.thumbprint), exp: now() + 7 * 86_400)
+    let grant = grant(sync, migration, state, key: source.thumbprint, until: now() + 7 * 86_400)
     let body = AgentCommand.Body.sync(
       SyncCommand(
         migration: migration.id, session: sync.id, mode: sync.mode, final: sync.final, gateway: gateway.url,
@@ -104,7 +106,7 @@ extension Orchestrator {
       let command = try await database.find(CommandRow.self, context.tenant, sync.command)
     else { return .failed(.inconsistent("the command of sync \(state.sync) is gone")) }
     switch command.report?.state {
-    case .done: return try await verify(command, sync, state, context)
+    case .done: return .next("verify")
     case .failed, .refused:
       let failure = command.report?.failure
       return .failed(
@@ -112,6 +114,11 @@ extension Orchestrator {
           code: failure?.code ?? "agent_refused",
           detail: "The agent could not finish the sync: \(failure?.message ?? "it does not know the command").",
           remedy: "Mend what the agent names; the next sync goes on from what was settled."))
+    case .running where sync.final, nil where sync.final:
+      // Only the gateway knows whether the final seal took place; `abandon` asks it before anything is given up.
+      if context.cancelRequested { return .failed(.cancelled) }
+      return try await wasSealedUnheard(sync, command, state, context)
+        ? .next("verify") : context.again(in: min(30, configuration.agentSilence))
     case .running, nil:
       if context.cancelRequested, !state.cancelSent {
         try await cancelAtAgent(command)
@@ -121,9 +128,10 @@ extension Orchestrator {
     }
   }
 
-  private func verify(
-    _ command: CommandRow, _ sync: SyncRow, _ state: SyncState, _ context: WorkflowContext
-  ) async throws -> StepOutcome {
+  private func verifyReceipt(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
+    guard let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
+      let command = try await database.find(CommandRow.self, context.tenant, sync.command)
+    else { return .failed(.inconsistent("the command of sync \(state.sync) is gone")) }
     let migration = try await migration(context.tenant, state.migration)
     let source = try await database.find(SourceRow.self, context.tenant, migration.source)
     let check = ReceiptCheck(
@@ -151,6 +159,7 @@ extension Orchestrator {
   private func abandonSync(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
     let (now, problem) = (now(), context.problem ?? .inconsistent("a sync failed without a reason"))
     let (syncID, cancelled) = (state.sync, context.problem == .cancelled || context.cancelRequested)
+    if let outcome = try await concludeFinal(&state, context) { return outcome }
     if let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
       let command = try await database.find(CommandRow.self, context.tenant, sync.command), !command.ended
     {

@@ -22,6 +22,10 @@ struct MigrationDatabase: Sendable {
       try migrations(db)
       try launches(db)
     }
+    migrator.registerMigration("sync-ordinal") { db in
+      try db.alter(table: "sync") { $0.add(column: "ordinal", .integer).notNull().defaults(to: 0) }
+      try db.execute(sql: "UPDATE sync SET ordinal = rowid")
+    }
     return migrator
   }
 

@@ -54,6 +54,8 @@ struct SyncRow: TenantRow {
   var id: String
   var tenant: String
   var migration: String
+  /// Its place among the migration's syncs, from 1: a gateway never opens an older session over a later one.
+  var ordinal: Int
   var mode: SyncCommand.Mode
   var final: Bool
   var state: MigrationAPI.Sync.State
@@ -70,6 +72,20 @@ struct SyncRow: TenantRow {
     MigrationAPI.Sync(
       id: id, migration: migration, mode: mode, final: final, state: state, progress: progress, problem: problem,
       createdAt: createdAt, endedAt: endedAt)
+  }
+}
+
+extension SyncRow {
+  /// A new sync, with the place that follows on those there are. To be inserted in the same transaction.
+  static func next(
+    _ id: String, of migration: MigrationRow, mode: SyncCommand.Mode, final: Bool = false, now: Int, _ db: Database
+  ) throws -> SyncRow {
+    let last = try Int.fetchOne(
+      db, sql: "SELECT MAX(ordinal) FROM sync WHERE tenant = ? AND migration = ?",
+      arguments: [migration.tenant, migration.id])
+    return SyncRow(
+      id: id, tenant: migration.tenant, migration: migration.id, ordinal: (last ?? 0) + 1, mode: mode, final: final,
+      state: .preparing, createdAt: now)
   }
 }
 

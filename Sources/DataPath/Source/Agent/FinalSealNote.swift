@@ -1,0 +1,19 @@
+import FoundationEssentials
+
+/// What outlives the agent, but not the machine's next start, once the seal of a final sync is requested: that the
+/// filesystems are frozen and stay so, and what their instant was.
+struct FinalSealNote: Codable, Hashable, Sendable {
+  var session: String
+  /// As in `SyncSource.consistency`.
+  var consistency: [String: String]
+
+  /// Nil where there is none, or it cannot be read.
+  static func read(at places: AgentPlaces) -> FinalSealNote? {
+    guard let bytes = (try? PrivateFile.read(places.committed)).flatMap({ $0 }) else { return nil }
+    return try? JSONDecoder().decode(FinalSealNote.self, from: Data(bytes))
+  }
+
+  func write(to places: AgentPlaces) throws {
+    try PrivateFile.write(Array(JSONEncoder().encode(self)), to: places.committed)
+  }
+}
