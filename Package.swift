@@ -70,6 +70,7 @@ let package = Package(
     // Core: values, contracts, pure state machines; no I/O.
     library("Blocks", in: "Core"),
     library("Machines", in: "Core"),
+    library("DiskFormats", in: "Core"),
     library("Replication", in: "Core", ["Blocks"]),
     library("Logs", [logging]),
     library("Wire", in: "Core", ["Blocks", "Machines", "Replication", crypto]),
@@ -92,9 +93,8 @@ let package = Package(
     library(
       "Source", in: "DataPath",
       [
-        "Blocks", "Machines", "Replication", "Wire", "Frames", "Volumes", "Transport", "CLinuxBlock", "Repair", "Logs",
-        crypto,
-        logging, nioCore, nioPosix,
+        "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Volumes", "Transport", "CLinuxBlock",
+        "Repair", "Logs", crypto, logging, nioCore, nioPosix,
         systemPackage, serviceLifecycle
       ]),
     library(
@@ -142,7 +142,7 @@ let package = Package(
         serviceLifecycle
       ]),
     .systemLibrary(name: "CLinuxRepair", path: "Sources/CLinuxRepair"),
-    library("Repair", ["Machines", "CLinuxRepair"]),
+    library("Repair", ["Machines", "DiskFormats", "CLinuxRepair"]),
 
     // Libraries for tests; they import no test framework.
     library("Simulation", in: "TestKits", ["Blocks", "Replication"]),
@@ -177,9 +177,10 @@ let package = Package(
     tests(
       "Unit",
       [
-        "Blocks", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport", "Gateway", "Repair",
-        "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds", "Providers", "Client",
-        "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle, nioHTTP1, hummingbird, httpTypes, grdb
+        "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
+        "Gateway", "Repair", "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds",
+        "Providers", "Client", "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle, nioHTTP1,
+        hummingbird, httpTypes, grdb
       ]),
     tests(
       "Conformance",

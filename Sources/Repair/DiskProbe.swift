@@ -1,3 +1,4 @@
+import DiskFormats
 import Glibc
 
 /// Reads a disk's partition table and superblocks: a device, or a file that holds a disk.
@@ -18,20 +19,26 @@ public struct DiskProbe: ~Copyable {
   /// - Parameter name: kernel name to give it.
   public func disk(named name: String) -> BlockInventory.Disk {
     let first = bytes(at: 0, count: 512)
-    let table = PartitionTable(size: size, sectorSize: sectorSize(), read: { bytes(at: $0, count: $1) })
-    let whole = Superblock.content(read: { bytes(at: $0, count: $1) })
-    let partitions = table.partitions.map { partition in
-      var partition = partition
-      partition.content = Superblock.content { bytes(at: partition.start + $0, count: $1) }
-      return partition
+    let table = PartitionTable.read(size: size, sectorSize: sectorSize()) { bytes(at: $0, count: $1) }
+    // The frame around logical partitions holds nothing of its own.
+    let partitions = table.entries.filter { !$0.isExtended }.map { entry in
+      BlockInventory.Partition(
+        number: entry.number, start: entry.start, size: entry.size, type: entry.type, uuid: entry.uuid,
+        content: content(at: entry.start, length: entry.size))
     }
     return BlockInventory.Disk(
-      name: name, table: table.kind.rawValue, partitions: partitions, content: table.kind == .none ? whole : nil,
+      name: name, table: table.kind.rawValue, partitions: partitions, content: table.kind == .none ? content() : nil,
       hasBootCode: first.prefix(440).contains { $0 != 0 })
   }
 
   /// What lies at the start of the device.
-  public func content() -> BlockInventory.Content? { Superblock.content(read: { bytes(at: $0, count: $1) }) }
+  public func content() -> BlockInventory.Content? { content(at: 0, length: size) }
+
+  private func content(at start: UInt64, length: UInt64) -> BlockInventory.Content? {
+    Superblock.read(start: start, length: length) { bytes(at: $0, count: $1) }.map {
+      BlockInventory.Content(type: $0.type, uuid: $0.uuid, label: $0.label)
+    }
+  }
 
   /// Up to `count` bytes: fewer at the end of the disk or where it cannot be read.
   private func bytes(at offset: UInt64, count: Int) -> [UInt8] {
@@ -41,9 +48,9 @@ public struct DiskProbe: ~Copyable {
     return Array(buffer.prefix(max(0, read)))
   }
 
-  private func sectorSize() -> UInt64 {
+  private func sectorSize() -> Int {
     var size: Int32 = 0
     let request: UInt = 0x1268  // BLKSSZGET, which is a macro with a cast.
-    return ioctl(descriptor, request, &size) == 0 && size >= 512 ? UInt64(size) : 512
+    return ioctl(descriptor, request, &size) == 0 && size >= 512 ? Int(size) : 512
   }
 }

@@ -39,11 +39,16 @@ public struct MachineDescription: Codable, Hashable, Sendable {
     public var partitions: [Partition]
     /// Serial number or WWN where the disk gives one, else empty.
     public var serial: String
+    /// What tells the disk from every other one, wherever its name goes: `wwid:...`, `serial:...`, or the identifier of
+    /// its partition table or filesystem with its size; nil where it has no mark (or the agent is an older one).
+    public var identity: String?
     public init(
-      name: String, size: UInt64, sectorSize: Int, partitionTable: String, partitions: [Partition], serial: String
+      name: String, size: UInt64, sectorSize: Int, partitionTable: String, partitions: [Partition], serial: String,
+      identity: String? = nil
     ) {
       (self.name, self.size, self.sectorSize) = (name, size, sectorSize)
       (self.partitionTable, self.partitions, self.serial) = (partitionTable, partitions, serial)
+      self.identity = identity
     }
   }
 

@@ -19,6 +19,8 @@ extension SyncMachine {
     switch stage {
     case .copying where isNearlyClean: freeze()
     case .copying: take()
+    // What cannot be frozen may still be written: until a take comes back empty.
+    case .streaming where !sealRequested && !isHeldClean: takeStill()
     case .sending, .streaming: seal()
     default: break
     }

@@ -18,6 +18,11 @@ extension SyncMachine {
 
   mutating func beginInstantTake() {
     stage = .holding
+    takeStill()
+  }
+
+  /// Takes while everything that can be is frozen.
+  mutating func takeStill() {
     tracking = .taking
     actions.append(.take(syncFirst: false))
   }
@@ -27,13 +32,13 @@ extension SyncMachine {
     tracking = .ready
     soil(extents)
     clearMarks()
-    guard stage == .holding else {
+    guard stage == .holding || stage == .streaming else {
       isNearlyClean = fitsInstant(dirtyExtents(limit: settings.instantLeaves))
       if !isNearlyClean { judgeRound() }
       return
     }
     if final {
-      stage = .streaming
+      (stage, isHeldClean) = (.streaming, !hasDirty)
       return
     }
     let wanted = dirtyExtents(limit: settings.instantLeaves)
@@ -67,7 +72,7 @@ extension SyncMachine {
   private mutating func takeFailed(_ reason: String) {
     guard tracking == .taking else { return }
     trackingLost(reason)
-    guard stage == .holding else { return }
+    guard stage == .holding || stage == .streaming else { return }
     if sealRequested {
       stage = .streaming
     } else {

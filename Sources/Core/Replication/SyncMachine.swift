@@ -108,6 +108,8 @@ public struct SyncMachine: Sendable {
   var capturing: [Extent] = []
   var memory: [Extent] = []
 
+  /// The last take of a final sync, while it held still, was empty.
+  var isHeldClean = false
   /// The last take was small enough for an instant.
   var isNearlyClean = false
   /// The seal of a final sync was requested: never thaw, unless the gateway has retired the session.

@@ -75,6 +75,9 @@ public struct SyncCommand: Codable, Hashable, Sendable {
   public var grant: String
   /// Kernel names, in the order of the grant's disks: `sda`.
   public var disks: [String]
+  /// `MachineDescription.Disk.identity` of each of `disks`, empty where it has none: the agent takes the disks that bear
+  /// them, whatever their names are now, and refuses with `disk_changed` where one does not. Nil: by name alone.
+  public var identities: [String]?
   public var limits: Limits
 
   /// The budgets of the source; nil means no limit.
@@ -100,10 +103,11 @@ public struct SyncCommand: Codable, Hashable, Sendable {
 
   public init(
     migration: String, session: String, mode: Mode, final: Bool, gateway: String, grant: String, disks: [String],
-    limits: Limits = Limits()
+    identities: [String]? = nil, limits: Limits = Limits()
   ) {
     (self.migration, self.session, self.mode, self.final) = (migration, session, mode, final)
     (self.gateway, self.grant, self.disks, self.limits) = (gateway, grant, disks, limits)
+    self.identities = identities
   }
 }
 
@@ -122,10 +126,15 @@ public struct AgentReport: Codable, Hashable, Sendable {
 
   /// A closed set of codes; an unknown one from a newer agent is kept as it is.
   public struct Failure: Codable, Hashable, Sendable {
-    /// `disk_read_error`, `gateway_refused`, `target_full`, `disk_vanished`, `cancelled`, `freeze_failed`, ...
+    /// `disk_read_error`, `gateway_refused`, `target_full`, `disk_vanished`, `cancelled`, `freeze_failed`, `not_quiet`,
+    /// `hook_failed`, `disk_changed`, `disk_missing`, ...
     public var code: String
     public var message: String
-    public init(code: String, message: String) { (self.code, self.message) = (code, message) }
+    /// The end of what a hook printed, at most 64 KiB, where one failed.
+    public var output: String?
+    public init(code: String, message: String, output: String? = nil) {
+      (self.code, self.message, self.output) = (code, message, output)
+    }
   }
 
   public init(

@@ -71,7 +71,8 @@ public struct SealRequest: Codable, Hashable, Sendable {
   /// The manifest's chain as the agent computed it, and the agent's Ed25519 signature over it (base64url).
   public var chain: String
   public var signature: String
-  /// `application`, `filesystem` or `crash` for each filesystem, by device.
+  /// `application`, `filesystem` or `crash` for each device that nothing else is made of, by its kernel name. `crash`
+  /// comes with the reason: `crash: swap`, `crash: vfat cannot be frozen`.
   public var consistency: [String: String]
   public init(epoch: UInt64, chain: String, signature: String, consistency: [String: String]) {
     (self.epoch, self.chain, self.signature, self.consistency) = (epoch, chain, signature, consistency)

@@ -95,8 +95,10 @@ public enum MigrationAPI {
       public var size: UInt64
       /// The replica at the clouds service.
       public var volume: String
-      public init(name: String, size: UInt64, volume: String) {
-        (self.name, self.size, self.volume) = (name, size, volume)
+      /// What tells it from the source's other disks, as it was when the migration was created.
+      public var identity: String?
+      public init(name: String, size: UInt64, volume: String, identity: String? = nil) {
+        (self.name, self.size, self.volume, self.identity) = (name, size, volume, identity)
       }
     }
     public var id: String

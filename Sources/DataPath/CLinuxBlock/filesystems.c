@@ -10,11 +10,17 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 int lb_freeze(int fd) { return ioctl(fd, FIFREEZE, 0) ? -errno : 0; }
 
 int lb_thaw(int fd) { return ioctl(fd, FITHAW, 0) ? -errno : 0; }
+
+int64_t lb_filesystem_kind(const char *path) {
+  struct statfs status;
+  return statfs(path, &status) ? -errno : (int64_t)(uint32_t)status.f_type;
+}
 
 int lb_syncfs(int fd) { return syncfs(fd) ? -errno : 0; }
 
@@ -51,7 +57,11 @@ int lb_fsmap_next(int fd, void *resume, struct lb_fsmap_record *records, int cap
   return count;
 }
 
-int lb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK) ? -errno : 0; }
+int lb_pipe(int ends[2]) {
+  if (pipe2(ends, O_CLOEXEC)) return -errno;
+  // Only our end: a program that finds its standard output full shall wait, not fail.
+  return fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : 0;
+}
 
 int lb_lock_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0; }
 

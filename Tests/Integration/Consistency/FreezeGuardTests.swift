@@ -1,6 +1,7 @@
 import Foundation
-import Source
 import Testing
+
+@testable import Source
 
 @Suite("The consistent instant", .serialized, .timeLimit(.minutes(2)))
 struct FreezeGuardTests {
@@ -59,6 +60,76 @@ struct FreezeGuardTests {
       #expect(writer.terminationStatus == 0)
       #expect(ContinuousClock.now - began < .seconds(10))
       #expect(FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: [disk.name])) == [])
+    }
+  }
+
+  /// Where the freezer of two disks is killed, and how many filesystems are frozen then.
+  enum Moment: String, CaseIterable, Sendable {
+    case written, armed, between, frozen, capturing, held
+  }
+
+  @Test("Wherever the freezer is killed, no disk of the group stays frozen", arguments: Moment.allCases)
+  func killedAnywhere(moment: Moment) async throws {
+    try await LoopDisk.with(size: 320 << 20) { first in
+      try await LoopDisk.with(size: 320 << 20) { second in
+        try first.mount("ext4")
+        try second.mount("xfs")
+        await #expect(processExitsWith: .signal(SIGKILL)) {
+          [names = [first.name, second.name] as [String], word = moment.rawValue as String] in
+          let moment = try #require(Moment(rawValue: word))
+          let steps: [Moment: FreezeGuard.Step] = [.written: .written, .armed: .armed, .between: .frozen(1)]
+          let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: .seconds(60)) { step in
+            if steps[moment] == step { kill(getpid(), SIGKILL) }
+          }
+          try #require(try still.freeze().count == 2)
+          if moment == .capturing {
+            let disk = open("/dev/" + names[0], O_RDONLY)
+            var bytes = [UInt8](repeating: 0, count: 1 << 20)
+            try #require(read(disk, &bytes, bytes.count) == bytes.count)
+          }
+          if moment == .held { try #require(still.hold()) }
+          kill(getpid(), SIGKILL)
+        }
+        // The watchdog of a held freeze is gone; the agent's next life thaws, as there is no note of a seal.
+        if moment == .held {
+          let thawed = FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: [first.name, second.name]))
+          #expect(Set(thawed) == [first.mountPoint, second.mountPoint])
+        }
+        for disk in [first, second] {
+          let writer = try beginWrite(disk)
+          for _ in 0..<100 where writer.isRunning { usleep(50_000) }
+          #expect(!writer.isRunning && writer.terminationStatus == 0)
+        }
+        #expect(FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: [first.name, second.name])) == [])
+      }
+    }
+  }
+
+  @Test("An instant whose watchdog was killed is none, and is not held")
+  func watchdogKilled() throws {
+    for holds in [false, true] {
+      try LoopDisk.with(size: 320 << 20) { disk in
+        try disk.mount("ext4")
+        let known = Set(try Self.watchdogs())
+        let still = try FreezeGuard(MountedFilesystem.on(disks: [disk.name]), limit: .seconds(60))
+        try still.freeze()
+        let watchdogs = Set(try Self.watchdogs()).subtracting(known)
+        try #require(watchdogs.count == 1)
+        kill(watchdogs.first ?? 0, SIGKILL)
+        if holds { #expect(!still.hold()) }
+        #expect(!still.thaw())
+        let writer = try beginWrite(disk)
+        writer.waitUntilExit()
+        #expect(writer.terminationStatus == 0)
+      }
+    }
+  }
+
+  /// Children of this process that stand guard.
+  private static func watchdogs() throws -> [pid_t] {
+    try FileManager.default.contentsOfDirectory(atPath: "/proc").compactMap { pid_t($0) }.filter { process in
+      let status = try? String(contentsOfFile: "/proc/\(process)/status", encoding: .utf8)
+      return status?.contains("Name:\tgodwit-watchdog\n") == true && status?.contains("PPid:\t\(getpid())\n") == true
     }
   }
 

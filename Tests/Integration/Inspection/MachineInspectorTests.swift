@@ -1,8 +1,9 @@
 import Foundation
 import Machines
-import Source
 import Testing
 import Volumes
+
+@testable import Source
 
 @Suite("Describing a machine", .timeLimit(.minutes(1)))
 struct MachineInspectorTests {
@@ -85,6 +86,7 @@ struct MachineInspectorTests {
       let disk = try #require(machine.disks.first)
       #expect(
         disk.size == 64 << 20 && disk.sectorSize == 512 && disk.partitionTable == "gpt" && disk.serial == "S3RIAL")
+      #expect(disk.identity == "serial:S3RIAL")
       #expect(disk.partitions.map(\.name) == ["sda1", "sda2", "sda3"])
       #expect(disk.partitions.map { $0.start >> 20 } == [1, 17, 25])
       #expect(disk.partitions[0].size == 16 << 20)
@@ -133,6 +135,28 @@ struct MachineInspectorTests {
       #expect((filesystem.used ?? 0) > 0)
       #expect(try run("blkid", "-o", "value", "-s", "UUID", disk.path) == filesystem.uuid)
       #expect(machine.cpus > 0 && machine.memory > 0 && !machine.kernel.isEmpty && !machine.architecture.isEmpty)
+    }
+  }
+
+  @Test("Disks are told apart by what is on them, wherever their names go")
+  func identities() throws {
+    try LoopDisk.with(size: 320 << 20) { first in
+      try LoopDisk.with(size: 320 << 20) { second in
+        try run("mkfs.ext4", "-qF", first.path)
+        try run("bash", "-c", "echo label: gpt | sfdisk -q \"$1\"", "table", second.path)
+        let names = [first.name, second.name]
+        let identities = try MachineInspector(disks: names).describe().disks.map { $0.identity ?? "" }
+        let uuid = try run("blkid", "-p", "-o", "value", "-s", "UUID", first.path)
+        let table = try run("sfdisk", "--disk-id", second.path).lowercased()
+        #expect(identities == ["ext4:\(uuid):\(320 << 20)", "gpt:\(table):\(320 << 20)"])
+        #expect(try LinuxMachine.names(of: names, identities: identities) == names)
+        // As if the names had changed places since the migration began.
+        #expect(try LinuxMachine.names(of: names, identities: identities.reversed()) == names.reversed())
+        try run("mkfs.ext4", "-qF", first.path)
+        let failure = #expect(throws: SyncFailure.self) { try LinuxMachine.names(of: names, identities: identities) }
+        #expect(failure?.code == "disk_changed")
+        #expect(try LinuxMachine.names(of: names, identities: nil) == names)
+      }
     }
   }
 }

@@ -13,14 +13,18 @@ struct MountTableTests {
       31 22 8:2 / /with\\040space rw shared:7 master:2 - xfs /dev/sda2 rw
       32 22 8:1 / /again rw - ext4 /dev/sda1 rw
       33 22 0:40 /@ /data rw - btrfs /dev/sdb rw
+      34 22 0:41 / /mapped rw - btrfs /dev/mapper/vg-b rw
       """
     let names = ["8:1": "sda1", "8:2": "sda2"]
-    let table = MountTable(mountInfo: text) { names[$0] }
+    let paths = ["/dev/sdb": "sdb", "/dev/mapper/vg-b": "dm-4"]
+    let table = MountTable(
+      mountInfo: text, deviceName: { names[$0] }, deviceAtPath: { paths[$0] })
     #expect(
       table.filesystems == [
         MountedFilesystem(mountPoint: "/", type: "ext4", device: "sda1", mountID: 22),
         MountedFilesystem(mountPoint: "/with space", type: "xfs", device: "sda2", mountID: 31),
-        MountedFilesystem(mountPoint: "/data", type: "btrfs", device: "sdb", mountID: 33)
+        MountedFilesystem(mountPoint: "/data", type: "btrfs", device: "sdb", mountID: 33),
+        MountedFilesystem(mountPoint: "/mapped", type: "btrfs", device: "dm-4", mountID: 34)
       ])
   }
 

@@ -1,3 +1,4 @@
+import DiskFormats
 import Foundation
 import Testing
 
@@ -98,15 +99,15 @@ import Testing
     (sector[446 + 8], sector[446 + 12]) = (1, 1)
     sector[462 + 4] = 0x05
     (sector[462 + 8], sector[462 + 12]) = (1, 1)
-    #expect(PartitionTable(size: 1 << 20, sectorSize: 512) { _, _ in sector }.kind == .dos)
+    #expect(PartitionTable.read(size: 1 << 20, sectorSize: 512) { _, _ in sector }.kind == .dos)
     // A GPT whose table lies beyond every address.
     sector[446 + 4] = 0xee
-    var header = Array("EFI PART".utf8) + [UInt8](repeating: 0xff, count: 84)
-    header[84] = 0x80
-    let table = PartitionTable(size: 1 << 20, sectorSize: 512) { offset, count in
+    var header = Array("EFI PART".utf8) + [UInt8](repeating: 0xff, count: 504)
+    header.replaceSubrange(80..<88, with: [0x80, 0, 0, 0, 0x80, 0, 0, 0])
+    let table = PartitionTable.read(size: 1 << 20, sectorSize: 512) { offset, count in
       Array((offset == 0 ? sector : header).prefix(count))
     }
-    #expect(table.partitions.isEmpty)
+    #expect(table.entries.isEmpty)
   }
 
   private func shell(_ script: String) throws {

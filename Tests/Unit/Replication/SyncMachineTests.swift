@@ -225,9 +225,31 @@ import Testing
     var sync = frozen(final: true)
     let sent = sync.handle(.taken([Extent(disk: 0, range: 0..<16)]))
     #expect(frames(sent).allSatisfy { $0.origin == .disk })
-    #expect(settle(&sync, sent).last == .seal(epoch: epoch, final: true))
+    #expect(settle(&sync, sent).last == .take(syncFirst: false))
+    #expect(sync.handle(.taken([])) == [.seal(epoch: epoch, final: true)])
     #expect(sync.handle(.deadline).isEmpty)
     #expect(sync.handle(.sealed) == [.powerOff, .finish(.sealed)])
+  }
+
+  @Test func `a final sync goes on taking and sending until a take comes back empty`() {
+    var sync = frozen(final: true)
+    var sent = sync.handle(.taken([Extent(disk: 0, range: 0..<4)]))
+    for cell in UInt64(4)..<7 {
+      #expect(settle(&sync, sent).last == .take(syncFirst: false))
+      sent = sync.handle(.taken([Extent(disk: 0, range: cell..<cell + 1)]))
+      #expect(frames(sent).flatMap(\.extents) == [Extent(disk: 0, range: cell..<cell + 1)])
+    }
+    #expect(settle(&sync, sent).last == .take(syncFirst: false))
+    #expect(sync.handle(.taken([])) == [.seal(epoch: epoch, final: true)])
+  }
+
+  @Test func `a final sync that loses tracking while it streams thaws and compares`() {
+    var sync = frozen(final: true)
+    let sent = sync.handle(.taken([Extent(disk: 0, range: 0..<4)]))
+    #expect(settle(&sync, sent).last == .take(syncFirst: false))
+    #expect(sync.handle(.trackingLost(reason: "gone")).last == .prepare(restart: true))
+    #expect(sync.handle(.thawed(inTime: true)).isEmpty)
+    #expect(sync.handle(prepared()).first == .mark([Extent(disk: 0, range: 0..<16)], establishes: true))
   }
 
   @Test func `a deadline before the final seal is requested thaws and ends`() {

@@ -17,6 +17,7 @@ uint64_t lb_device_number(const char *path);  // major << 20 | minor, as the ker
 int lb_freeze(int fd);
 int lb_thaw(int fd);
 int lb_syncfs(int fd);
+int64_t lb_filesystem_kind(const char *path);  // its magic number, as in linux/magic.h
 
 // One record of FS_IOC_GETFSMAP, reduced to what decides whether bytes are free.
 struct lb_fsmap_record {
@@ -50,7 +51,7 @@ int lb_detached_mount(const char *type);
 // See FreezeWatchdog.
 int lb_watchdog_start(const int *filesystems, int count, uint64_t milliseconds, int *control, int *process);
 
-// A pipe whose ends are closed on exec and do not block.
+// A pipe whose ends are closed on exec; the reading end does not block.
 int lb_pipe(int ends[2]);
 
 int lb_lock_memory(void);

@@ -13,4 +13,6 @@ public struct AgentPlaces: Sendable {
   /// Names the session whose final seal was requested: from then on nothing thaws any more.
   public var committed: String { volatile + "/final-seal" }
   public var hooks: String { configuration + "/hooks.d" }
+  /// There while post hooks are owed for pre hooks that ran.
+  public var owedHooks: String { volatile + "/post-hooks-owed" }
 }

@@ -154,7 +154,8 @@ public final class AgentService: Service {
     while true {
       do {
         return try await pool.runIfActive { [machine] in
-          try machine.source(disks: sync.disks, migration: sync.migration, session: sync.session)
+          try machine.source(
+            disks: sync.disks, identities: sync.identities, migration: sync.migration, session: sync.session)
         }
       } catch {
         guard insists, !Task.isCancelled else { throw error }

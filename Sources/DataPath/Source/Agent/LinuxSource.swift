@@ -1,6 +1,5 @@
 import Blocks
 import CLinuxBlock
-import Glibc
 public import Replication
 import Synchronization
 import Volumes
@@ -11,26 +10,40 @@ import Volumes
 /// restarted agent compares.
 public final class LinuxSource: SyncSource {
   public let disks: [SyncDisk]
-  private let names: [String]
-  private let places: AgentPlaces
-  private let hooks: Hooks
-  private let session: Mutex<String> = Mutex("")
-  private let state: Mutex<State>
+  let names: [String]
+  let places: AgentPlaces
+  let hooks: OwedHooks
+  let session: Mutex<String> = Mutex("")
+  let state: Mutex<State>
 
-  private struct State {
+  struct State {
     var tracker: (any ChangeTracker)?
     /// Why there is no tracker.
     var unavailable: String?
     /// Whether the maps name everything that is not settled.
     var isEstablished = false
     var still: FreezeGuard?
-    var consistency: [String: String] = [:]
+    /// Of the instant that lasts, or of the last one.
+    var stillness: Stillness?
+    /// The instant is that of a final sync, and its first take is done.
+    var isHeld = false
+    /// Takes and instants, one after the other, in which something was written that could not be frozen.
+    var disturbances = 0
+    /// What was written in the last of them.
+    var culprits = ""
     /// Taken to see whether anything was written during an instant, and not handed out yet.
     var extra: [Extent] = []
+    /// What an earlier life noted of the instant that it holds.
+    var noted: [String: String]?
+
+    var levels: [String: String] { stillness?.levels ?? noted ?? [:] }
   }
 
+  /// How often something may be written during an instant before the sync is given up.
+  static let patience = (delta: 5, final: 20)
+
   /// The watchdog comes after the driver's own deadline.
-  private static func watchdogLimit(hold: Bool) -> Duration {
+  static func watchdogLimit(hold: Bool) -> Duration {
     let settings = SyncDriver.Settings()
     return (hold ? settings.finalDeadline : settings.instantDeadline) + .seconds(5)
   }
@@ -39,7 +52,7 @@ public final class LinuxSource: SyncSource {
   /// - Parameter names: kernel names of whole disks: `sda`.
   /// - Throws: `BlockError` where a disk cannot be opened.
   public init(disks names: [String], places: AgentPlaces) throws {
-    (self.names, self.places, hooks) = (names, places, Hooks(folder: places.hooks))
+    (self.names, self.places, hooks) = (names, places, OwedHooks(places: places))
     var first = State()
     Self.track(names, &first)
     let blocks = first.tracker?.disks.map(\.blockSize) ?? names.map { _ in Extent.granule }
@@ -56,8 +69,8 @@ public final class LinuxSource: SyncSource {
   func begin(session new: String) {
     session.withLock { $0 = new }
     // An earlier life froze the filesystems.
-    guard let note = FinalSealNote.read(at: places), note.session == new else { return }
-    state.withLock { if $0.consistency.isEmpty { $0.consistency = note.consistency } }
+    let note = FinalSealNote.read(at: places).flatMap { $0.session == new ? $0 : nil }
+    state.withLock { ($0.disturbances, $0.noted) = (0, note?.consistency) }
   }
 
   private static func track(_ names: [String], _ state: inout State) {
@@ -70,6 +83,7 @@ public final class LinuxSource: SyncSource {
 
   public func prepare(restart: Bool) throws -> SyncMachine.Prepared {
     try checkSizes()
+    try checkCompleteness()
     let (voided, pending) = state.withLock { state -> (String?, [Extent]) in
       if restart || state.tracker == nil { Self.track(names, &state) }
       guard let tracker = state.tracker else { return (state.unavailable ?? "the disks cannot be tracked", []) }
@@ -91,11 +105,21 @@ public final class LinuxSource: SyncSource {
     }
   }
 
+  /// Half of a filesystem is none.
+  private func checkCompleteness() throws {
+    guard let first = DeviceUse(disks: names).incomplete.first else { return }
+    let missing = first.missing.joined(separator: ", ")
+    throw SyncFailure(
+      code: "disk_missing",
+      message: "the filesystem at \(first.filesystem.mountPoint) also lies on \(missing), which is not part of this "
+        + "migration; start a new migration with that disk, or unmount the filesystem")
+  }
+
   private func used() -> [[Range<UInt64>]] {
     disks.map { UsedExtents.of(disk: $0.name, size: $0.reader.size) }
   }
 
-  private static func extents(_ dirty: [DirtyDisk]) -> [Extent] {
+  static func extents(_ dirty: [DirtyDisk]) -> [Extent] {
     dirty.enumerated().flatMap { index, disk in
       disk.ranges().map { Extent(disk: UInt16(index), range: $0) }
     }
@@ -110,112 +134,22 @@ public final class LinuxSource: SyncSource {
 
   public func settle(_ extents: [Extent]) {
     state.withLock { state in
-      for extent in extents { state.tracker?.settle(extent.range, ofDisk: Int(extent.disk)) }
-    }
-  }
-
-  public func take(syncFirst: Bool) -> SyncTake {
-    if syncFirst { writeBack() }
-    return state.withLock { state in
-      guard let tracker = state.tracker else {
-        return .lost(reason: state.unavailable ?? "the disks cannot be tracked")
-      }
-      switch tracker.take() {
-      case .unknown(let reason):
-        state.isEstablished = false
-        return .lost(reason: reason.description)
-      case .dirty(let dirty):
-        defer { state.extra = [] }
-        return .taken(state.extra + Self.extents(dirty.disks))
+      // What was written after an instant's take is not settled with it.
+      for extent in extents.without(state.extra) {
+        state.tracker?.settle(extent.range, ofDisk: Int(extent.disk))
       }
     }
   }
 
-  /// Makes the freeze short: what is dirty now need not be written during it.
-  private func writeBack() {
-    for filesystem in MountedFilesystem.on(disks: names) {
-      guard let folder = try? OwnedDescriptor(opening: filesystem.mountPoint, flags: O_RDONLY | O_DIRECTORY) else {
-        continue
-      }
-      _ = lb_syncfs(folder.rawValue)
-    }
-  }
-
-  public func freeze(hold: Bool) throws -> ContinuousClock.Instant {
-    if hold { try runHooks(.preSwitch) }
-    let hadHooks = try runHooks(.pre)
-    do { return try freeze(hold: hold, hadHooks: hadHooks) } catch {
-      _ = hooks.run(.post)
-      throw error
-    }
-  }
-
-  /// Whether there were any.
-  @discardableResult
-  private func runHooks(_ moment: Hooks.Moment) throws -> Bool {
-    let outcomes = hooks.run(moment)
-    guard let failed = outcomes.first(where: { !$0.succeeded }) else { return !outcomes.isEmpty }
-    _ = hooks.run(.post)
-    throw SyncFailure(
-      code: "hook_failed", message: "the hook \(failed.name) failed: \(failed.output); repair it or remove it")
-  }
-
-  private func freeze(hold: Bool, hadHooks: Bool) throws -> ContinuousClock.Instant {
-    // A guard that is let go of thaws: never after the next freeze.
-    state.withLock { $0.still.take() }?.thaw()
-    let still = try FreezeGuard(MountedFilesystem.on(disks: names), limit: Self.watchdogLimit(hold: hold))
-    let frozen = try still.freeze()
-    let began = ContinuousClock.now - frozen.reduce(.zero) { $0 + $1.duration }
-    let level = hadHooks ? ConsistencyLevel.application : .filesystem
-    let reason = state.withLock { state in
-      state.still = still
-      state.consistency = [:]
-      for filesystem in MountedFilesystem.on(disks: names) {
-        state.consistency[filesystem.device] = ConsistencyLevel.crash.rawValue
-      }
-      for one in frozen { state.consistency[one.filesystem.device] = level.rawValue }
-      // Every write before the freeze must have been seen; without a filesystem there is no quiet moment to ask in.
-      return frozen.isEmpty ? state.tracker?.verify(.live) : state.tracker?.verify(.quiescent)
-    }
-    if let reason {
-      still.thaw()
-      state.withLock { $0.isEstablished = false }
-      throw SyncFailure(code: "freeze_failed", message: reason.description)
-    }
-    return began
-  }
-
-  public func thaw() -> Bool {
-    let held = state.withLock { state in
-      guard let still = state.still.take() else { return false }
-      return still.filesystems.isEmpty ? wasQuiet(&state) : still.thaw()
-    }
-    if hasCommitted(session: session.withLock { $0 }) { forgetCommit() }
-    _ = hooks.run(.post)
-    return held
-  }
-
-  /// The guard may have been an earlier life's. The note goes last: while it is there, a later life thaws again.
-  private func forgetCommit() {
-    _ = FreezeGuard.thawLeftovers(MountedFilesystem.on(disks: names))
-    unlink(places.committed)
-  }
-
-  /// Where nothing could be frozen, an instant is one in which nothing was written.
-  private func wasQuiet(_ state: inout State) -> Bool {
-    guard case .dirty(let dirty) = state.tracker?.take() else { return false }
-    state.extra += Self.extents(dirty.disks)
-    return dirty.isEmpty
-  }
-
-  public func commit() -> Bool {
+  public func commit() throws -> Bool {
     let session = session.withLock { $0 }
     // Asked again: after a mismatch, in a newer epoch, or by a later life.
     if hasCommitted(session: session) { return true }
+    let failure = state.withLock { checkQuiet(&$0) }
     let (isCommitted, broken) = state.withLock { state -> (Bool, FreezeGuard?) in
       // Only what is surely held may be noted: a later life that finds the note takes the filesystems for frozen.
-      if let still = state.still, still.filesystems.isEmpty || still.hold(),
-        (try? FinalSealNote(session: session, consistency: state.consistency).write(to: places)) != nil
+      if failure == nil, let still = state.still, still.filesystems.isEmpty || still.hold(),
+        (try? FinalSealNote(session: session, consistency: state.levels).write(to: places)) != nil
       {
         return (true, nil)
       }
@@ -223,8 +157,9 @@ public final class LinuxSource: SyncSource {
     }
     if let broken {
       broken.thaw()
-      _ = hooks.run(.post)
+      hooks.runPost()
     }
+    if let failure { throw failure }
     return isCommitted
   }
 
@@ -232,7 +167,7 @@ public final class LinuxSource: SyncSource {
     FinalSealNote.read(at: places)?.session == session
   }
 
-  public var consistency: [String: String] { state.withLock { $0.consistency } }
+  public var consistency: [String: String] { state.withLock { $0.levels } }
 
   public func powerOff() { _ = lb_power_off() }
 }

@@ -23,9 +23,12 @@ public struct Systemd: Sendable {
     ExecStart=\(places.program) run
     Restart=on-failure
     RestartSec=5
+    # The watchdog of a freeze outlives the agent, and thaws when it has died.
     KillMode=process
-    UMask=0077
+    # A hook that runs out of memory does not take the agent with it.
+    OOMPolicy=continue
     OOMScoreAdjust=-500
+    UMask=0077
 
     [Install]
     WantedBy=multi-user.target

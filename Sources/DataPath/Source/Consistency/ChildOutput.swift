@@ -2,7 +2,7 @@ internal import Glibc
 
 /// The end of what a child process prints, gathered while waiting for it.
 final class ChildOutput {
-  private static let keep = 4096
+  private static let keep = 64 << 10
 
   private let descriptor: Int32
   private var bytes: [UInt8] = []

@@ -21,9 +21,18 @@ public final class FreezeGuard: Sendable {
     public var duration: Duration
   }
 
+  /// How far a freeze is.
+  enum Step: Hashable, Sendable {
+    case written
+    case armed
+    /// So many are frozen.
+    case frozen(Int)
+  }
+
   /// In the order of mounting; they are frozen from the last to the first.
   public let filesystems: [MountedFilesystem]
   private let limit: Duration
+  private let reached: @Sendable (Step) -> Void
 
   private struct State: ~Copyable {
     /// One for each of `filesystems`, opened before anything freezes.
@@ -31,6 +40,8 @@ public final class FreezeGuard: Sendable {
     var frozen: [Bool]
     var watchdog: FreezeWatchdog?
     var spent = false
+    /// The watchdog was gone when it was asked: whatever is frozen may have been thawed meanwhile.
+    var isBroken = false
   }
 
   private let state: Mutex<State>
@@ -39,7 +50,13 @@ public final class FreezeGuard: Sendable {
   ///
   /// - Parameter limit: how long they may stay frozen, from the moment `freeze` begins to freeze.
   /// - Throws: `FreezeError` where a mount point cannot be opened.
-  public init(_ filesystems: [MountedFilesystem], limit: Duration) throws {
+  public convenience init(_ filesystems: [MountedFilesystem], limit: Duration) throws {
+    try self.init(filesystems, limit: limit, reached: { _ in })
+  }
+
+  /// - Parameter reached: called at each step: a place for faults.
+  init(_ filesystems: [MountedFilesystem], limit: Duration, reached: @escaping @Sendable (Step) -> Void) throws {
+    self.reached = reached
     self.filesystems = filesystems.filter(\.canFreeze).sorted { $0.mountID < $1.mountID }
     self.limit = limit
     let directories = try OpenDirectories(self.filesystems.map(\.mountPoint))
@@ -64,10 +81,12 @@ public final class FreezeGuard: Sendable {
       for (index, filesystem) in filesystems.enumerated() {
         try Self.check(lb_syncfs(state.directories.descriptors[index]), "syncfs", filesystem)
       }
+      reached(.written)
       // A page fault on a frozen filesystem could wait for ever.
       _ = lb_lock_memory()
       do {
         state.watchdog = try FreezeWatchdog(filesystems: state.directories.descriptors, limit: limit)
+        reached(.armed)
         return try freezeAll(&state)
       } catch {
         Self.release(&state)
@@ -87,6 +106,7 @@ public final class FreezeGuard: Sendable {
       try Self.check(result, "FIFREEZE", filesystems[index])
       state.frozen[index] = true
       done.append(Frozen(filesystem: filesystems[index], duration: clock.now - began))
+      reached(.frozen(done.count))
       if clock.now >= deadline {
         throw FreezeError(
           mountPoint: filesystems[index].mountPoint, call: "FIFREEZE",
@@ -106,13 +126,14 @@ public final class FreezeGuard: Sendable {
   public func hold() -> Bool {
     state.withLock { state in
       guard let watchdog = state.watchdog.take() else { return false }
-      return watchdog.disarm()
+      state.isBroken = !watchdog.disarm()
+      return !state.isBroken
     }
   }
 
   @discardableResult
   private static func release(_ state: inout State) -> Bool {
-    var held = state.frozen.contains(true)
+    var held = state.frozen.contains(true) && !state.isBroken
     for (index, isFrozen) in state.frozen.enumerated() where isFrozen {
       if lb_thaw(state.directories.descriptors[index]) < 0 { held = false }
       state.frozen[index] = false

@@ -20,7 +20,7 @@ public struct Hooks: Sendable {
     public var name: String
     /// Exit status; 128 and above for a signal; nil where it ran out of time and was ended.
     public var status: Int32?
-    /// The end of what it printed, at most 4 KiB.
+    /// The end of what it printed, at most 64 KiB.
     public var output: String
     public var succeeded: Bool { status == 0 }
   }

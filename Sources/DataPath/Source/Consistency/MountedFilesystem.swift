@@ -29,6 +29,8 @@ public struct MountedFilesystem: Hashable, Sendable {
   /// - Parameter disks: kernel names of whole disks: `sda`.
   public static func on(disks: [String]) -> [MountedFilesystem] {
     let devices = DeviceGraph(root: "")
-    return MountTable(root: "").filesystems.filter { !devices.disks(under: $0.device).isDisjoint(with: disks) }
+    return MountTable(root: "").filesystems.filter { filesystem in
+      devices.pool(of: filesystem.device).contains { !devices.disks(under: $0).isDisjoint(with: disks) }
+    }
   }
 }

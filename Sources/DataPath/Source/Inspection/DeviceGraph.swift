@@ -24,6 +24,49 @@ struct DeviceGraph {
     return SystemFile.linkTarget(path(device))?.split(separator: "/").dropLast().last.map(String.init) ?? device
   }
 
+  /// The partitions of a disk (or of an array that has some), in the order of their names.
+  func partitions(_ device: String) -> [String] {
+    SystemFile.names(in: path(device)).filter { $0.hasPrefix(device) && isPartition($0) }
+  }
+
+  /// The mappings that lie on a device, directly.
+  func holders(_ device: String) -> [String] { SystemFile.names(in: path(device) + "/holders") }
+
+  /// The kernel name of the device at a path such as `/dev/mapper/vg-root`; nil where there is none.
+  func device(atPath path: String) -> String? {
+    guard path.hasPrefix("/dev/"), let last = path.split(separator: "/").last.map(String.init) else { return nil }
+    if path.hasPrefix("/dev/mapper/") {
+      // The kernel's own names: the links in /dev are udev's, and may be missing.
+      return SystemFile.names(in: "\(root)/sys/class/block").first { title($0) == last }
+    }
+    return exists(last) ? last : SystemFile.linkName(root + path)
+  }
+
+  /// What the owner calls a mapping: `vg-root`; nil for what is none.
+  func title(_ device: String) -> String? { SystemFile.text(path(device) + "/dm/name") }
+
+  /// Sectors written to a device since it appeared, as the kernel counts them for each partition and mapping.
+  func sectorsWritten(_ device: String) -> UInt64? {
+    SystemFile.numbers(path(device) + "/stat").flatMap { $0.count > 6 ? $0[6] : nil }
+  }
+
+  /// Where an array keeps the data on one of its members, in bytes from the start of the member: around it lie only
+  /// the array's own notes.
+  func arrayData(of array: String, on member: String) -> Range<UInt64>? {
+    let folder = "\(path(array))/md/dev-\(member)"
+    guard let offset = SystemFile.numbers(folder + "/offset")?.first,
+      let kibibytes = SystemFile.numbers(folder + "/size")?.first
+    else { return nil }
+    return offset * 512..<offset * 512 + kibibytes * 1024
+  }
+
+  /// All devices of the btrfs of which `device` is one.
+  func pool(of device: String) -> [String] {
+    let folder = "\(root)/sys/fs/btrfs"
+    return SystemFile.names(in: folder).lazy.map { SystemFile.names(in: "\(folder)/\($0)/devices") }
+      .first { $0.contains(device) } ?? [device]
+  }
+
   /// What a mapping lies on, directly; empty for a disk.
   func slaves(_ device: String) -> [String] { SystemFile.names(in: path(device) + "/slaves") }
 

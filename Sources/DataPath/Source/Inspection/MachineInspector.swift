@@ -1,4 +1,5 @@
 internal import Blocks
+internal import DiskFormats
 internal import Glibc
 public import Machines
 internal import Volumes
@@ -32,6 +33,13 @@ public struct MachineInspector {
       kernel: text("/proc/sys/kernel/osrelease"), distribution: distribution, cpus: cpus, memory: memory,
       disks: disks.map(\.description), filesystems: filesystems(disks, stacked),
       networkInterfaces: NetworkInventory(root: root).interfaces, stackedDevices: stacked)
+  }
+
+  /// What tells each of the machine's disks from the others, by name; disks that cannot be opened are left out.
+  var identities: [String: String?] {
+    Dictionary(
+      diskNames.compactMap { name in (try? disk(name)).map { (name, $0.description.identity) } },
+      uniquingKeysWith: { first, _ in first })
   }
 
   private func text(_ path: String) -> String { SystemFile.text(root + path) ?? "" }
@@ -91,7 +99,7 @@ public struct MachineInspector {
     let reader = try open(name)
     let sectorSize =
       SystemFile.numbers("\(root)/sys/block/\(name)/queue/logical_block_size")?.first.map(Int.init) ?? 512
-    let table = PartitionTable.read(reader, sectorSize: sectorSize)
+    let table = PartitionTable.read(size: reader.size, sectorSize: sectorSize, reading(reader))
     let separator = name.last?.isNumber == true ? "p" : ""
     let partitions = table.entries.map { entry in
       MachineDescription.Partition(
@@ -101,8 +109,10 @@ public struct MachineInspector {
     let serial = ["serial", "device/serial", "device/wwid", "wwid"].lazy
       .map { text("/sys/block/\(name)/\($0)").filter { $0 != " " } }.first { !$0.isEmpty }
     let description = MachineDescription.Disk(
-      name: name, size: reader.size, sectorSize: sectorSize, partitionTable: table.kind, partitions: partitions,
-      serial: serial ?? "")
+      name: name, size: reader.size, sectorSize: sectorSize, partitionTable: table.kind.rawValue,
+      partitions: partitions,
+      serial: serial ?? "",
+      identity: DiskIdentity.of(reader, folder: "\(root)/sys/block/\(name)", table: table))
     return InspectedDisk(description: description, reader: reader)
   }
 
@@ -115,7 +125,7 @@ public struct MachineInspector {
       MountTable(root: root).filesystems.map { ($0.device, $0) }, uniquingKeysWith: { first, _ in first })
     var found: [MachineDescription.Filesystem] = []
     func look(_ device: String, _ reader: any BlockReader, _ start: UInt64, _ length: UInt64) {
-      guard let signature = FilesystemSignature.read(reader, start: start, length: length) else { return }
+      guard let signature = Superblock.read(start: start, length: length, reading(reader)) else { return }
       let mountPoint = mounts[device]?.mountPoint
       found.append(
         MachineDescription.Filesystem(

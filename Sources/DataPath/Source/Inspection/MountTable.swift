@@ -7,13 +7,17 @@ struct MountTable {
 
   /// - Parameter root: where the machine's files begin: empty for this machine, or a copy of parts of /proc and /sys.
   init(root: String) {
+    let devices = DeviceGraph(root: root)
     self.init(
       mountInfo: SystemFile.text(root + "/proc/self/mountinfo") ?? "",
-      deviceName: { SystemFile.linkName("\(root)/sys/dev/block/\($0)") ?? nil })
+      deviceName: { SystemFile.linkName("\(root)/sys/dev/block/\($0)") ?? nil },
+      deviceAtPath: devices.device(atPath:))
   }
 
-  /// - Parameter deviceName: the kernel name of a device number such as `8:1`.
-  init(mountInfo: String, deviceName: (String) -> String?) {
+  /// - Parameters:
+  ///   - deviceName: the kernel name of a device number such as `8:1`.
+  ///   - deviceAtPath: the kernel name of what a mount calls its source.
+  init(mountInfo: String, deviceName: (String) -> String?, deviceAtPath: (String) -> String?) {
     var seen: [String: MountedFilesystem] = [:]
     var wholeRoot: Set<String> = []
     for line in mountInfo.split(separator: "\n") {
@@ -22,7 +26,7 @@ struct MountTable {
       let fields = halves[0].split(separator: " ").map(String.init)
       let source = halves[1].split(separator: " ").map(String.init)
       guard fields.count >= 6, source.count >= 2, let id = Int(fields[0]) else { continue }
-      guard let device = Self.device(fields[2], source[1], deviceName) else { continue }
+      guard let device = Self.device(fields[2], source[1], deviceName, deviceAtPath) else { continue }
       // A bind mount of a folder names the same filesystem; its own root is the better place.
       let isRoot = fields[3] == "/"
       if seen[device] != nil && (!isRoot || wholeRoot.contains(device)) { continue }
@@ -34,14 +38,14 @@ struct MountTable {
   }
 
   /// btrfs mounts carry a device number of their own (major 0) and name the device as their source.
-  private static func device(_ number: String, _ source: String, _ deviceName: (String) -> String?) -> String? {
-    if !number.hasPrefix("0:") { return deviceName(number) }
-    guard source.hasPrefix("/dev/") else { return nil }
-    return source.split(separator: "/").last.map(String.init)
+  private static func device(
+    _ number: String, _ source: String, _ deviceName: (String) -> String?, _ deviceAtPath: (String) -> String?
+  ) -> String? {
+    number.hasPrefix("0:") ? deviceAtPath(unescape(source)) : deviceName(number)
   }
 
   /// Spaces and the like stand as `\040`.
-  private static func unescape(_ text: String) -> String {
+  static func unescape(_ text: String) -> String {
     var bytes: [UInt8] = []
     var rest = Array(text.utf8)[...]
     while let byte = rest.popFirst() {

@@ -48,7 +48,7 @@ public enum UsedExtents {
   }
 
   /// Ascending, neighbours joined.
-  private static func join(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
+  static func join(_ ranges: [Range<UInt64>]) -> [Range<UInt64>] {
     var joined: [Range<UInt64>] = []
     for range in ranges.sorted(by: { $0.lowerBound < $1.lowerBound }) {
       if let last = joined.last, range.lowerBound <= last.upperBound {

@@ -11,11 +11,13 @@ extension SyncDriver {
       start = try await onPool { try self.source.freeze(hold: hold) }
     } catch {
       hush(false)
+      state.withLock { $0.freezeFailure = error as? SyncFailure }
       return .freezeFailed(reason: "\(error)")
     }
     let number = state.withLock { state in
       state.frozenAt = start
       state.freezes += 1
+      state.freezeFailure = nil
       return state.freezes
     }
     feed(.frozen)

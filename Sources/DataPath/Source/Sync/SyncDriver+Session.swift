@@ -97,11 +97,15 @@ extension SyncDriver {
     }
   }
 
-  /// Before the final seal is requested. From its first step on no cancellation counts, unless the watchdog was first.
+  /// Before the final seal is requested. From its first step on no cancellation counts. False where nothing is frozen any
+  /// more: the watchdog was first, or something was written that could not be frozen.
   private func commit() async throws -> Bool {
     state.withLock { $0.isCommitted = true }
-    if try await onPool({ self.source.commit() }) { return true }
-    state.withLock { ($0.isCommitted, $0.frozenAt) = (false, nil) }
+    var failure: SyncFailure?
+    do {
+      if try await onPool({ try self.source.commit() }) { return true }
+    } catch { failure = error as? SyncFailure ?? SyncFailure(code: "freeze_failed", message: "\(error)") }
+    state.withLock { ($0.isCommitted, $0.frozenAt, $0.freezeFailure) = (false, nil, failure) }
     hush(false)
     return false
   }

@@ -40,6 +40,8 @@ final class SyncDriver: Sendable {
     var capture: CapturedInstant?
     var receipt: SealReceipt?
     var failure: SyncFailure?
+    /// Why the last freeze could not be done.
+    var freezeFailure: SyncFailure?
     var progress: SyncMachine.Progress
     var wireBytes: UInt64 = 0
     var sentBytes: UInt64 = 0
@@ -183,7 +185,7 @@ final class SyncDriver: Sendable {
         rounds: state.progress.rounds + state.progress.instants, instantBytes: settings.machine.instantBytes)
       return Result(receipt: nil, failure: failure, progress: progress, memory: memory)
     case .ended(let reason):
-      let failure = state.failure ?? SyncFailure(code: "sync_ended", message: reason)
+      let failure = state.failure ?? state.freezeFailure ?? SyncFailure(code: "sync_ended", message: reason)
       return Result(receipt: nil, failure: failure, progress: progress, isUndecided: state.isCommitted, memory: memory)
     }
   }
@@ -250,6 +252,7 @@ final class SyncDriver: Sendable {
       switch try await onPool({ self.source.take(syncFirst: syncFirst) }) {
       case .taken(let extents): .taken(extents)
       case .lost(let reason): .trackingLost(reason: reason)
+      case .failed(let failure): throw failure
       }
     case .carry(let frame): try await carry(frame, from: instant)
     case .flush(let flush): try await self.flush(flush)

@@ -6,10 +6,14 @@ public import Wire
 public struct SyncFailure: Error, Hashable, Sendable, CustomStringConvertible {
   public var code: String
   public var message: String
-  public init(code: String, message: String) { (self.code, self.message) = (code, message) }
+  /// What a program of the owner printed.
+  public var output: String?
+  public init(code: String, message: String, output: String? = nil) {
+    (self.code, self.message, self.output) = (code, message, output)
+  }
 
   public var description: String { message }
-  public var reported: AgentReport.Failure { .init(code: code, message: message) }
+  public var reported: AgentReport.Failure { .init(code: code, message: message, output: output) }
 
   public init(_ error: BlockError) {
     let remedy: String

@@ -20,7 +20,8 @@ public protocol SyncSource: Sendable {
   /// Clears pending marks. Quick; called on any thread.
   func settle(_ extents: [Extent])
 
-  /// Moves what changed to the pending marks and names it.
+  /// Moves what changed to the pending marks and names it. While a final sync holds still, only what tears the instant
+  /// and what came with it.
   func take(syncFirst: Bool) -> SyncTake
 
   /// Freezes what can be frozen, with a watchdog that thaws at the deadline even if this process dies, and returns when
@@ -29,14 +30,18 @@ public protocol SyncSource: Sendable {
   /// - Returns: when the first filesystem was frozen.
   func freeze(hold: Bool) throws -> ContinuousClock.Instant
 
-  /// Thaws, also what an earlier life froze, forgets the note of `commit`, and runs the post hooks. False where the watchdog had thawed before.
+  /// Thaws, also what an earlier life froze, forgets the note of `commit`, and runs the post hooks. False where the
+  /// watchdog had thawed before, or something that cannot be frozen was written since the instant's take: either way
+  /// there was no instant.
   func thaw() -> Bool
 
   /// Before the seal of a final sync is requested: takes the watchdog away and notes, where it survives, that the
-  /// machine must not thaw by itself any more. False where the watchdog has thawed already.
-  func commit() -> Bool
+  /// machine must not thaw by itself any more. False where the watchdog has thawed already. Throws, with everything
+  /// thawed, where something that cannot be frozen was written since the last take.
+  func commit() throws -> Bool
 
-  /// What the last instant was for each filesystem, by device: `application`, `filesystem` or `crash`.
+  /// What the last instant was for each device that nothing else is made of: `application`, `filesystem` or `crash`,
+  /// the last with its reason: `crash: swap`.
   var consistency: [String: String] { get }
 
   /// Ends the machine at once, writing nothing. Returns only where it failed, or where the machine is a test's.
@@ -58,4 +63,6 @@ public enum SyncTake: Sendable {
   case taken([Extent])
   /// Not every write can be proven seen: only a comparison of the disks is right now.
   case lost(reason: String)
+  /// The sync cannot go on.
+  case failed(SyncFailure)
 }

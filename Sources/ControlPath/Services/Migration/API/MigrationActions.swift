@@ -50,7 +50,8 @@ struct MigrationActions: Sendable {
       guard let disk = source.machine.disks.first(where: { $0.name == name }) else {
         throw Problem.malformed("The source has no disk '\(name)'.")
       }
-      return MigrationAPI.Migration.Disk(name: name, size: disk.size, volume: "\(id)-\(index)")
+      return MigrationAPI.Migration.Disk(
+        name: name, size: disk.size, volume: "\(id)-\(index)", identity: disk.identity)
     }
   }
 

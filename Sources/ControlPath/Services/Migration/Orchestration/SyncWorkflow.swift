@@ -87,7 +87,7 @@ extension Orchestrator {
       SyncCommand(
         migration: migration.id, session: sync.id, mode: sync.mode, final: sync.final, gateway: gateway.url,
         grant: try CompactJWS.sign(grant, with: configuration.key), disks: migration.disks.map(\.name),
-        limits: migration.limits))
+        identities: migration.disks.map { $0.identity ?? "" }, limits: migration.limits))
     let command = CommandRow(
       id: sync.command, tenant: context.tenant, source: source.id, body: body, ended: false, waker: context.id,
       createdAt: now())
