@@ -165,6 +165,8 @@ public struct SyncProgress: Codable, Hashable, Sendable {
   public var dirtyBytes: UInt64
   /// Milliseconds the filesystems were frozen, once they were.
   public var freezeMilliseconds: Double?
+  /// How changes are seen: `tp_btf`, `tracepoint`, `blktrace`, or `none`; joined by `+` where disks differ.
+  public var tracking: String?
   /// How long the copying will take; nil where nobody can say yet.
   public var forecast: Forecast?
 
@@ -184,11 +186,11 @@ public struct SyncProgress: Codable, Hashable, Sendable {
   public init(
     phase: String, mode: SyncCommand.Mode, voided: String? = nil, usedBytes: UInt64, doneBytes: UInt64,
     wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil,
-    forecast: Forecast? = nil
+    tracking: String? = nil, forecast: Forecast? = nil
   ) {
     (self.phase, self.mode, self.voided) = (phase, mode, voided)
     (self.usedBytes, self.doneBytes, self.wireBytes) = (usedBytes, doneBytes, wireBytes)
     (self.sentBytes, self.dirtyBytes, self.freezeMilliseconds) = (sentBytes, dirtyBytes, freezeMilliseconds)
-    self.forecast = forecast
+    (self.tracking, self.forecast) = (tracking, forecast)
   }
 }

@@ -27,6 +27,20 @@ int lb_bpf_array(uint32_t value_size, uint32_t entries, const char *name) {
   return bpf(BPF_MAP_CREATE, &attributes);
 }
 
+int lb_bpf_is_array(int fd, uint32_t value_size, uint32_t entries) {
+  struct bpf_map_info info;
+  memset(&info, 0, sizeof info);
+  union bpf_attr attributes;
+  memset(&attributes, 0, sizeof attributes);
+  attributes.info.bpf_fd = fd;
+  attributes.info.info_len = sizeof info;
+  attributes.info.info = (uintptr_t)&info;
+  int result = bpf(BPF_OBJ_GET_INFO_BY_FD, &attributes);
+  if (result < 0) return result;
+  return info.type == BPF_MAP_TYPE_ARRAY && info.value_size == value_size && info.max_entries == entries &&
+         (info.map_flags & BPF_F_MMAPABLE);
+}
+
 int lb_bpf_load(uint32_t type, const void *instructions, uint32_t count, uint32_t attach_btf_id, char *log,
                 uint32_t log_size) {
   union bpf_attr attributes;

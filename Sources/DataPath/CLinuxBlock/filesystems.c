@@ -63,6 +63,11 @@ int lb_pipe(int ends[2]) {
   return fcntl(ends[0], F_SETFL, O_NONBLOCK) ? -errno : 0;
 }
 
-int lb_lock_memory(void) { return mlockall(MCL_CURRENT | MCL_FUTURE) ? -errno : 0; }
+// What is in memory stays there. Nothing is brought in for it: the unused parts of many threads' stacks would be, too.
+int lb_lock_memory(void) {
+  if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0) return 0;
+  // Before Linux 4.4.
+  return errno == EINVAL && mlockall(MCL_CURRENT) == 0 ? 0 : -errno;
+}
 
 int lb_unlock_memory(void) { return munlockall() ? -errno : 0; }

@@ -25,10 +25,11 @@ public final class GatewayClient: Sendable {
 
   private func send(
     _ method: HTTPVerb, _ path: String, body: ByteBuffer? = nil, contentType: String = "application/octet-stream",
-    timeout: TimeAmount = .seconds(60)
+    timeout: TimeAmount = .seconds(60), limit: Int = 8 << 20
   ) async throws -> SecureClient.Answer {
     try await client.send(
-      method, session + path, token: grant.withLock { $0 }, body: body, contentType: contentType, timeout: timeout)
+      method, session + path, token: grant.withLock { $0 }, body: body, contentType: contentType, timeout: timeout,
+      limit: limit)
   }
 
   public func open(fresh: Bool) async throws -> OpenAnswer {
@@ -36,9 +37,10 @@ public final class GatewayClient: Sendable {
     try decode(OpenAnswer.self, from: await send(.post, "/open?fresh=\(fresh ? 1 : 0)", timeout: .seconds(120)))
   }
 
-  /// One bit a leaf, least significant first: 1 where the whole leaf's content is known.
-  public func held(disk: UInt16) async throws -> [UInt8] {
-    Array(try await send(.get, "/disks/\(disk)/held").body.readableBytesView)
+  /// Which of the disk's `leaves` leaves are known as a whole.
+  public func held(disk: UInt16, leaves: Int) async throws -> Bitmap {
+    let answer = try await send(.get, "/disks/\(disk)/held", timeout: .seconds(120), limit: (leaves + 7) / 8 + 4096)
+    return Bitmap(count: leaves, bytes: answer.body.readableBytesView)
   }
 
   /// What the gateway says of `leaves` (at most 65,536), in order.

@@ -89,6 +89,13 @@ public final class SecureClient: Sendable {
     }
   }
 
+  /// Sends a request as it is; the answer's body is not read.
+  func execute(_ request: HTTPClientRequest, url: String) async throws -> HTTPClientResponse {
+    do { return try await client.execute(request, timeout: .seconds(20)) } catch {
+      throw TransportError(error, url: url, proxy: proxy)
+    }
+  }
+
   private func request(
     _ method: HTTPVerb, _ url: String, token: String?, body: ByteBuffer?, contentType: String
   ) throws -> HTTPClientRequest {

@@ -5,7 +5,7 @@ import Source
   static let configuration = CommandConfiguration(
     commandName: "godwit-agent", abstract: "Replicates this machine to where Godwit moves it.",
     version: Enrolment.version,
-    subcommands: [Enrol.self, Run.self, Describe.self, Rehearse.self, Uninstall.self])
+    subcommands: [Enrol.self, Run.self, Describe.self, Rehearse.self, Doctor.self, Uninstall.self])
 
   static func main() async {
     do {

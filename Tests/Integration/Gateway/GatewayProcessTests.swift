@@ -72,7 +72,7 @@ import Wire
       #expect(try await source.open(fresh: false).parts == 1)
       #expect(source.epoch > epoch)
       #expect(try await refusal { try await source.put(frame, sequence: late, epoch: epoch) } == "epoch_closed")
-      let held = Bitmap(count: 64, bytes: try await source.gateway.held(disk: 0))
+      let held = try await source.gateway.held(disk: 0, leaves: 64)
       #expect(held.contains(0..<32) && held.population == 32)
       try await source.write(TestFrame.leaves(32, seed: 2), leaf: 32)
       try await source.flush()

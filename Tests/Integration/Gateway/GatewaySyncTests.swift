@@ -76,10 +76,10 @@ import Wire
     }
     try await lab.withGateway { gateway in
       try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
-        #expect(try await refusal { _ = try await source.gateway.held(disk: 0) } == "epoch_closed")
+        #expect(try await refusal { _ = try await source.gateway.held(disk: 0, leaves: 65) } == "epoch_closed")
         let opened = try await source.open(fresh: false)
         #expect(opened.parts == 1)
-        let held = Bitmap(count: 65, bytes: try await source.gateway.held(disk: 0))
+        let held = try await source.gateway.held(disk: 0, leaves: 65)
         #expect(held.contains(0..<34) && held[64] && held.population == 35)
         let states = try await source.gateway.leaves(disk: 0, 0..<65)
         let records = TestFrame.records(of: written, leaf: 0, disk: 0)

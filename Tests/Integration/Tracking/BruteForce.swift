@@ -6,7 +6,7 @@ import Volumes
 /// Keeps a copy of a disk up to date by a tracker alone, and compares every block of the disk with it at instants at
 /// which the disk stands still.
 struct BruteForce {
-  let tracker: BPFTracker
+  let tracker: KernelTracker
   let device: BlockDevice
   private var replica: [UInt8]
   private(set) var comparisons = 0
@@ -16,13 +16,18 @@ struct BruteForce {
   private(set) var taken = 0
   private(set) var freezes: [Duration] = []
 
-  /// Starts with a full copy of the live disk.
-  init(_ tracker: BPFTracker, path: String) throws {
+  /// Starts with a full copy of the live disk, or where `replica` is given, with that and what is pending.
+  init(_ tracker: KernelTracker, path: String, replica earlier: [UInt8]? = nil) throws {
     self.tracker = tracker
     device = try BlockDevice(path: path, readOnly: true)
-    replica = Array(repeating: 0, count: Int(device.size))
-    _ = tracker.take()
-    try copy([0..<device.size])
+    if let earlier {
+      replica = earlier
+      try copy(tracker.pending()[0].ranges())
+    } else {
+      replica = Array(repeating: 0, count: Int(device.size))
+      _ = tracker.take()
+      try copy([0..<device.size])
+    }
   }
 
   /// One take of the running disk.

@@ -54,4 +54,37 @@ import Testing
     one.formUnion(other)
     #expect(one.population == 130)
   }
+
+  @Test(arguments: [32768, 32768 * 3 + 5, 32768 * 2 - 1]) func `long stretches agree with a plain array`(count: Int) {
+    var generator = SystemRandomNumberGenerator()
+    var bitmap = Bitmap(count: count)
+    var plain = [Bool](repeating: false, count: count)
+    for round in 0..<60 {
+      let lower = Int.random(in: 0..<count, using: &generator)
+      let range = round % 7 == 0 ? 0..<count : lower..<Int.random(in: lower...count, using: &generator)
+      let value = Bool.random(using: &generator)
+      if value { bitmap.insert(range) } else { bitmap.remove(range) }
+      for index in range { plain[index] = value }
+      bitmap[lower].toggle()
+      plain[lower].toggle()
+      if round % 10 == 9 {
+        var other = Bitmap(count: count)
+        other.insert(range)
+        bitmap.formUnion(other)
+        for index in range { plain[index] = true }
+      }
+      #expect(bitmap.population == plain.count { $0 })
+      #expect(bitmap.next(from: lower) == plain[lower...].firstIndex(of: true))
+      #expect(bitmap.nextClear(from: lower) == plain[lower...].firstIndex(of: false))
+    }
+    #expect((0..<count).allSatisfy { bitmap[$0] == plain[$0] })
+    #expect(Bitmap(count: count, bytes: bitmap.bytes) == bitmap)
+    // What was filled bit by bit is like what was filled at once.
+    for index in 0..<count { bitmap[index] = true }
+    var full = Bitmap(count: count)
+    full.insert(0..<count)
+    #expect(bitmap == full)
+    bitmap.removeAll()
+    #expect(bitmap == Bitmap(count: count))
+  }
 }

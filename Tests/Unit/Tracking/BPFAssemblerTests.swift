@@ -61,6 +61,18 @@ struct BPFAssemblerTests {
     }
   }
 
+  @Test("The negative control differs by its coin only")
+  func negativeControl() throws {
+    var program = MarkProgram(
+      device: 7 << 20 | 3, layout: DirtyMapLayout(size: 1 << 40), signature: (104, 56), map: 11, counters: 12)
+    let honest = program.forRequest(Self.requests)
+    #expect(!honest.contains { $0.code == 0x85 && $0.immediate == BPFAssembler.random })
+    program.dropsOneIn = 1000
+    let control = program.forRequest(Self.requests)
+    #expect(control.count { $0.code == 0x85 && $0.immediate == BPFAssembler.random } == 1)
+    #expect(control.contains { $0.code == 0x97 && $0.immediate == 1000 })
+  }
+
   private static let requests = RequestLayout(
     tracepoint: 99, pathToDisk: [0, 800], sector: 48, flags: 24, major: 0, firstMinor: 4)
 }

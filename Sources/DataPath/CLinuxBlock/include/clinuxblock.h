@@ -33,6 +33,7 @@ int lb_fsmap_next(int fd, void *resume, struct lb_fsmap_record *records, int cap
 
 // bpf(2).
 int lb_bpf_array(uint32_t value_size, uint32_t entries, const char *name);
+int lb_bpf_is_array(int fd, uint32_t value_size, uint32_t entries);  // 1: it is such a map, and can be mapped
 int lb_bpf_load(uint32_t type, const void *instructions, uint32_t count, uint32_t attach_btf_id, char *log,
                 uint32_t log_size);
 int lb_bpf_raw_tracepoint_open(int program);
@@ -44,8 +45,19 @@ int lb_perf_attach(int event, int program);
 int lb_perf_link(int event, int program);
 int lb_raise_memlock(void);
 
+// The kernel's block tracer. One tracer a disk; `take_over` ends another one. `name` is that of its folder in
+// debugfs/block.
+#define LB_BLKTRACE_NAME 32
+int lb_blktrace_start(int disk, uint32_t buffer_size, uint32_t buffers, int take_over, char name[LB_BLKTRACE_NAME]);
+void lb_blktrace_stop(int disk);
+// Moves the calling thread to one processor; a negative number: it may run on all again.
+int lb_run_on(int cpu);
+
 // A filesystem such as tracefs or bpf as a mount that appears in no namespace: a directory descriptor (Linux 5.2).
 int lb_detached_mount(const char *type);
+int lb_is_bpf_filesystem(const char *path);
+int lb_mount_bpf(const char *path);
+int lb_unmount(const char *path);
 
 // Forks a process that thaws `filesystems` at the deadline, or as soon as the caller has died, unless it is disarmed.
 // See FreezeWatchdog.
@@ -61,6 +73,11 @@ int lb_unlock_memory(void);
 static inline uint64_t lb_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
 static inline int lb_clear_if(uint64_t *word, uint64_t expected) {
   return __atomic_compare_exchange_n(word, &expected, 0, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+static inline size_t lb_next_nonzero(const uint64_t *words, size_t from, size_t count) {
+  while (from < count && !__atomic_load_n(words + from, __ATOMIC_RELAXED)) from++;
+  return from;
 }
 
 // The process as a whole.

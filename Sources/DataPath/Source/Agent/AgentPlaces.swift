@@ -7,6 +7,9 @@ public struct AgentPlaces: Sendable {
   /// Survives the agent, not the machine, and is never on a filesystem that freezes.
   public var volatile = "/run/godwit-agent"
 
+  /// Pins of the tracking, where a BPF filesystem is mounted.
+  public var pins = "/sys/fs/bpf/godwit"
+
   public init() {}
 
   var identity: String { state + "/identity.json" }
@@ -15,4 +18,8 @@ public struct AgentPlaces: Sendable {
   public var hooks: String { configuration + "/hooks.d" }
   /// There while post hooks are owed for pre hooks that ran.
   public var owedHooks: String { volatile + "/post-hooks-owed" }
+
+  func trackingKeeper(owner: String) -> TrackingKeeper {
+    TrackingKeeper(pins: pins, ownMount: volatile + "/bpf", note: volatile + "/tracking.json", owner: owner)
+  }
 }

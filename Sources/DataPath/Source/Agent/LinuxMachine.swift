@@ -27,7 +27,7 @@ public final class LinuxMachine: SourceMachine {
       // Pending marks belong to one replica; another one begins with a comparison.
       current?.source.stop()
       current = nil
-      let source = try LinuxSource(disks: disks, places: places)
+      let source = try LinuxSource(disks: disks, places: places, migration: migration)
       source.begin(session: session)
       current = (migration, disks, source)
       return source
@@ -64,6 +64,8 @@ public final class LinuxMachine: SourceMachine {
 
   public func uninstall() throws {
     current.withLock { $0?.source.stop() }
+    // What an earlier life left, too.
+    places.trackingKeeper(owner: "").removeAll()
     try Systemd(places: places).uninstall()
     for path in [places.identity, places.identity + ".new", places.state, places.committed, places.volatile] {
       try PrivateFile.remove(path)

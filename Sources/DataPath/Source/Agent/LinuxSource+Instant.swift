@@ -13,9 +13,11 @@ extension LinuxSource {
         return .lost(reason: state.unavailable ?? "the disks cannot be tracked")
       }
       if state.still == nil, state.disturbances >= Self.patience.delta { return .failed(notQuiet(state)) }
-      switch tracker.take() {
+      // An instant must know everything at once. A round that gets a whole portion is far from clean, and another one
+      // follows.
+      switch tracker.take(atMost: syncFirst ? Self.portion : .max) {
       case .unknown(let reason):
-        state.isEstablished = false
+        state.ladder.note(reason, of: tracker)
         return .lost(reason: reason.description)
       case .dirty(let dirty):
         let found = state.extra + Self.extents(dirty.disks)
@@ -85,11 +87,13 @@ extension LinuxSource {
       (state.still, state.stillness, state.isHeld) = (still, stillness, false)
       // Every write before the freeze must have been seen. Where something may still be written there is no quiet moment
       // to ask in yet: it is asked at the end.
-      return state.tracker?.verify(stillness.loose.isEmpty ? .quiescent : .live)
+      let reason = state.tracker?.verify(stillness.loose.isEmpty ? .quiescent : .live)
+      if let reason, let tracker = state.tracker { state.ladder.note(reason, of: tracker) }
+      return reason
     }
     if let reason {
       still.thaw()
-      state.withLock { ($0.still, $0.isEstablished) = (nil, false) }
+      state.withLock { $0.still = nil }
       throw SyncFailure(code: "freeze_failed", message: reason.description)
     }
     return began
@@ -130,7 +134,7 @@ extension LinuxSource {
       return notQuiet(state)
     }
     if !stillness.loose.isEmpty, let reason = tracker.verify(.quiescent) {
-      state.isEstablished = false
+      state.ladder.note(reason, of: tracker)
       return SyncFailure(code: "tracking_lost", message: reason.description)
     }
     state.disturbances = 0

@@ -6,22 +6,22 @@ import Volumes
 
 /// The disks of this machine, tracked by the kernel and held still by freezing their filesystems.
 ///
-/// Lives as long as the agent serves one migration: what is pending for its replica is in the tracker's maps, so a
-/// restarted agent compares.
+/// Lives as long as the agent serves one migration: what is pending for its replica is in the tracker's maps. Where those
+/// outlive the agent, the next one goes on with them.
 public final class LinuxSource: SyncSource {
   public let disks: [SyncDisk]
   let names: [String]
   let places: AgentPlaces
   let hooks: OwedHooks
+  private let keeper: TrackingKeeper
   let session: Mutex<String> = Mutex("")
   let state: Mutex<State>
 
   struct State {
     var tracker: (any ChangeTracker)?
-    /// Why there is no tracker.
+    /// Why there is no tracker, or why it began anew.
     var unavailable: String?
-    /// Whether the maps name everything that is not settled.
-    var isEstablished = false
+    var ladder = TrackingLadder()
     var still: FreezeGuard?
     /// Of the instant that lasts, or of the last one.
     var stillness: Stillness?
@@ -42,6 +42,9 @@ public final class LinuxSource: SyncSource {
   /// How often something may be written during an instant before the sync is given up.
   static let patience = (delta: 5, final: 20)
 
+  /// Extents handed out at a time while there is no hurry: 3 MiB. More would not fit the agent's memory.
+  static let portion = 128 << 10
+
   /// The watchdog comes after the driver's own deadline.
   static func watchdogLimit(hold: Bool) -> Duration {
     let settings = SyncDriver.Settings()
@@ -51,10 +54,12 @@ public final class LinuxSource: SyncSource {
   /// Opens the disks and starts to track them.
   /// - Parameter names: kernel names of whole disks: `sda`.
   /// - Throws: `BlockError` where a disk cannot be opened.
-  public init(disks names: [String], places: AgentPlaces) throws {
+  /// - Parameter migration: whose replica is written: tracking for another one is worth nothing to it.
+  public init(disks names: [String], places: AgentPlaces, migration: String) throws {
     (self.names, self.places, hooks) = (names, places, OwedHooks(places: places))
+    keeper = places.trackingKeeper(owner: migration)
     var first = State()
-    Self.track(names, &first)
+    Self.track(names, keeper, adopts: true, &first)
     let blocks = first.tracker?.disks.map(\.blockSize) ?? names.map { _ in Extent.granule }
     disks = try zip(names, blocks).map { name, block in
       SyncDisk(name: name, reader: try BlockDevice(path: "/dev/\(name)", readOnly: true), block: block)
@@ -73,11 +78,12 @@ public final class LinuxSource: SyncSource {
     state.withLock { ($0.disturbances, $0.noted) = (0, note?.consistency) }
   }
 
-  private static func track(_ names: [String], _ state: inout State) {
+  private static func track(_ names: [String], _ keeper: TrackingKeeper, adopts: Bool, _ state: inout State) {
     state.tracker?.stop()
-    (state.isEstablished, state.extra) = (false, [])
+    state.extra = []
     do {
-      (state.tracker, state.unavailable) = (try BPFTracker(disks: names), nil)
+      let tracker = try KernelTracker(disks: names, rungs: state.ladder.rungs, keeper: keeper, adopts: adopts)
+      (state.tracker, state.unavailable) = (tracker, tracker.newBecause)
     } catch { (state.tracker, state.unavailable) = (nil, "\(error)") }
   }
 
@@ -85,15 +91,25 @@ public final class LinuxSource: SyncSource {
     try checkSizes()
     try checkCompleteness()
     let (voided, pending) = state.withLock { state -> (String?, [Extent]) in
-      if restart || state.tracker == nil { Self.track(names, &state) }
+      if restart || state.tracker == nil { Self.track(names, keeper, adopts: !restart, &state) }
       guard let tracker = state.tracker else { return (state.unavailable ?? "the disks cannot be tracked", []) }
       if restart { return (nil, []) }
-      guard state.isEstablished else { return ("tracking has only just begun", []) }
-      if let reason = tracker.verify(.live) { return (reason.description, []) }
-      return (nil, Self.extents(tracker.pending()))
+      if let reason = tracker.verify(.live) {
+        state.ladder.note(reason, of: tracker)
+        return (reason.description, [])
+      }
+      guard tracker.isEstablished else {
+        return ("tracking has only just begun" + (state.unavailable.map { ": \($0)" } ?? ""), [])
+      }
+      // The first take names what is pending.
+      tracker.recall()
+      return (nil, [])
     }
     return .init(voided: voided, pending: pending, used: used())
   }
+
+  /// How changes are seen: the rung of the ladder.
+  public var tracking: String { state.withLock { $0.tracker?.rung ?? "none" } }
 
   private func checkSizes() throws {
     for disk in disks {
@@ -128,7 +144,7 @@ public final class LinuxSource: SyncSource {
   public func mark(_ extents: [Extent], establishes: Bool) {
     state.withLock { state in
       for extent in extents { state.tracker?.mark(extent.range, ofDisk: Int(extent.disk)) }
-      if establishes, state.tracker != nil { state.isEstablished = true }
+      if establishes { state.tracker?.establish() }
     }
   }
 

@@ -76,7 +76,7 @@ public struct Hooks: Sendable {
   }
 
   /// Why a file is not trusted to be run as root; nil where it is.
-  private func refusal(of path: String) -> String? {
+  func refusal(of path: String) -> String? {
     for checked in [folder, path] {
       var status = stat()
       guard lstat(checked, &status) == 0 else { return "\(checked): \(Errno(rawValue: errno))" }

@@ -40,8 +40,8 @@ extension SyncDriver {
     claims.begin(epoch)
     var held: [Bitmap] = []
     for (index, disk) in source.disks.enumerated() {
-      let bytes = try await persist { try await gateway.held(disk: UInt16(index)) }
-      held.append(Bitmap(count: Int(Leaf.count(bytes: disk.reader.size)), bytes: bytes))
+      let leaves = Int(Leaf.count(bytes: disk.reader.size))
+      held.append(try await persist { try await gateway.held(disk: UInt16(index), leaves: leaves) })
     }
     return .opened(.init(epoch: epoch, parts: answer.parts, held: held))
   }

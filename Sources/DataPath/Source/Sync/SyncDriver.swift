@@ -201,7 +201,7 @@ final class SyncDriver: Sendable {
       phase: now.phase.rawValue, mode: SyncCommand.Mode(rawValue: now.mode.rawValue) ?? .compare, voided: now.voided,
       usedBytes: now.usedBytes, doneBytes: now.doneBytes, wireBytes: state.wireBytes, sentBytes: state.sentBytes,
       dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds,
-      forecast: isCopying ? meter.forecast(left) : nil)
+      tracking: source.tracking, forecast: isCopying ? meter.forecast(left) : nil)
   }
 
   func feed(_ event: SyncMachine.Event) { continuation.yield(event) }

@@ -9,6 +9,9 @@ public protocol SyncSource: Sendable {
   /// In the order of the session's disks.
   var disks: [SyncDisk] { get }
 
+  /// How changes are seen, in a word.
+  var tracking: String { get }
+
   /// Starts tracking where it does not run (or starts it over), then says what is in use. `voided` unless tracking was
   /// established (see `mark`) and is still proven; after a restart only where the disks cannot be tracked at all.
   /// Throws where the disks cannot be described.
@@ -46,6 +49,10 @@ public protocol SyncSource: Sendable {
 
   /// Ends the machine at once, writing nothing. Returns only where it failed, or where the machine is a test's.
   func powerOff()
+}
+
+extension SyncSource {
+  public var tracking: String { "none" }
 }
 
 public struct SyncDisk: Sendable {

@@ -23,6 +23,8 @@ struct BPFAssembler {
     case and = 0x50
     case shiftLeft = 0x60
     case shiftRight = 0x70
+    /// Unsigned.
+    case modulo = 0x90
     case move = 0xb0
   }
 
@@ -53,6 +55,8 @@ struct BPFAssembler {
   private var labels = 0
 
   static let mapLookup: Int32 = 1
+  /// r0 = 32 random bits.
+  static let random: Int32 = 7
 
   mutating func label() -> Label {
     labels += 1

@@ -14,7 +14,7 @@
 /// Calls block for microseconds to a few milliseconds, allocate only the answer of `take`, and may come from any thread.
 /// None writes to a disk, so all may be called while filesystems are frozen.
 public protocol ChangeTracker: Sendable {
-  /// How changes are seen here: `tp_btf`, `tracepoint`.
+  /// How changes are seen here: `tp_btf`, `tracepoint`, `blktrace`; joined by `+` where disks differ.
   var rung: String { get }
 
   /// The disks, in the order in which `DirtyBlocks.disks` and the index parameters name them.
@@ -24,7 +24,12 @@ public protocol ChangeTracker: Sendable {
   var identity: String { get }
 
   /// The blocks written since the last `take`. Also checks the live counters, as `verify(.live)` does.
-  func take() -> Take
+  /// - Parameter count: of ranges. What is beyond it is taken as well, but kept back: the next `take` names it first, and
+  ///   no `settle` touches it before.
+  func take(atMost count: Int) -> Take
+
+  /// Makes the next `take` name everything that is pending: after an interruption nobody knows what of it was sent.
+  func recall()
 
   /// Sets the pending marks of every block that `range` (byte offsets of disk `disk`) touches: they must be sent before
   /// anyone may rely on the replica.
@@ -34,14 +39,27 @@ public protocol ChangeTracker: Sendable {
   /// inside it. Blocks that a later `take` named again are the caller's to leave out. May be repeated.
   func settle(_ range: Range<UInt64>, ofDisk disk: Int)
 
-  /// Blocks taken or marked, and not settled yet.
+  /// What was taken or marked, and is not settled yet: in blocks, or in leaves where blocks are larger.
   func pending() -> [DirtyDisk]
+
+  /// Notes that the live and the pending marks together name everything that is not settled, for as long as both live:
+  /// where they outlive this process, so does the note. Becoming void withdraws it.
+  func establish()
+
+  /// Whether that was noted, here or by the process whose tracking this goes on with.
+  var isEstablished: Bool { get }
 
   /// Compares what the tracker counted with what the kernel says was written. Nil is good.
   func verify(_ moment: CounterMoment) -> VoidReason?
 
-  /// Ends tracking and gives the kernel's memory back. May be repeated; a `take` after it answers `.unknown`.
+  /// Ends tracking, also for later processes, and gives the kernel's memory back. May be repeated; a `take` after it
+  /// answers `.unknown`. Merely letting go of a tracker leaves what outlives processes as it is.
   func stop()
+}
+
+extension ChangeTracker {
+  /// All blocks written since the last `take`, and what was kept back.
+  public func take() -> Take { take(atMost: .max) }
 }
 
 /// A whole disk under tracking.
@@ -50,7 +68,7 @@ public struct TrackedDisk: Hashable, Sendable {
   public var name: String
   /// Bytes.
   public var size: UInt64
-  /// The unit of tracking on this disk, in bytes: a power of two, at least 4 KiB.
+  /// The unit of `take` on this disk, in bytes: a power of two, at least 4 KiB.
   public var blockSize: UInt64
 
   public init(name: String, size: UInt64, blockSize: UInt64) {

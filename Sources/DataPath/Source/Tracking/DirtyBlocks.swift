@@ -1,3 +1,5 @@
+internal import Replication
+
 /// What one take found.
 public struct DirtyBlocks: Sendable {
   /// One for each tracked disk, in the tracker's order.
@@ -16,19 +18,18 @@ public struct DirtyDisk: Sendable {
   /// Bytes of the disk and of a block.
   public let size: UInt64
   public let blockSize: UInt64
-  /// Blocks on the disk.
-  public let blocks: UInt64
-  /// How many are changed.
-  public private(set) var count: UInt64 = 0
-  private var words: [UInt64]
+  private var bits: Bitmap
 
   public init(size: UInt64, blockSize: UInt64) {
     (self.size, self.blockSize) = (size, blockSize)
-    blocks = (size + blockSize - 1) / blockSize
-    words = Array(repeating: 0, count: Int((blocks + 63) / 64))
+    bits = Bitmap(count: Int((size + blockSize - 1) / blockSize))
   }
 
-  public var isEmpty: Bool { count == 0 }
+  /// Blocks on the disk.
+  public var blocks: UInt64 { UInt64(bits.count) }
+  /// How many are changed.
+  public var count: UInt64 { UInt64(bits.population) }
+  public var isEmpty: Bool { bits.isEmpty }
 
   /// Bytes of all changed blocks; the last block of a disk may be shorter.
   public var bytes: UInt64 {
@@ -36,49 +37,69 @@ public struct DirtyDisk: Sendable {
     return count * blockSize - (contains(block: blocks - 1) ? blocks * blockSize - size : 0)
   }
 
-  public func contains(block: UInt64) -> Bool { words[Int(block / 64)] & (1 << (block % 64)) != 0 }
+  public func contains(block: UInt64) -> Bool { bits[Int(block)] }
 
-  public mutating func insert(block: UInt64) {
-    let bit: UInt64 = 1 << (block % 64)
-    if words[Int(block / 64)] & bit == 0 {
-      words[Int(block / 64)] |= bit
-      count += 1
+  public mutating func insert(block: UInt64) { bits[Int(block)] = true }
+
+  public mutating func insert(blocks range: Range<UInt64>) {
+    bits.insert(Int(range.lowerBound)..<Int(range.upperBound))
+  }
+
+  /// Adds all blocks that `bytes` touches.
+  public mutating func insert(bytes: Range<UInt64>) {
+    let bytes = bytes.clamped(to: 0..<size)
+    if !bytes.isEmpty { insert(blocks: bytes.lowerBound / blockSize..<(bytes.upperBound - 1) / blockSize + 1) }
+  }
+
+  /// Adds what is changed in `other`, which may be in another unit.
+  public mutating func formUnion(_ other: DirtyDisk) {
+    if other.blockSize == blockSize { return bits.formUnion(other.bits) }
+    var next: UInt64 = 0
+    while let run = other.run(from: next) {
+      insert(bytes: run.lowerBound * other.blockSize..<run.upperBound * other.blockSize)
+      next = run.upperBound
     }
   }
 
-  public mutating func insert(blocks range: Range<UInt64>) {
-    for block in range { insert(block: block) }
+  /// The parts of `bytes` that lie in no changed block.
+  public func gaps(in bytes: Range<UInt64>) -> [Range<UInt64>] {
+    if isEmpty { return [bytes] }
+    var gaps: [Range<UInt64>] = []
+    var next = bytes.lowerBound
+    while next < bytes.upperBound {
+      let run = run(from: next / blockSize).map { $0.lowerBound * blockSize..<$0.upperBound * blockSize }
+      let end = min(run?.lowerBound ?? bytes.upperBound, bytes.upperBound)
+      if next < end { gaps.append(next..<end) }
+      next = run?.upperBound ?? bytes.upperBound
+    }
+    return gaps
   }
 
   /// The changed byte ranges, ascending: neighbours joined, none longer than `limit` bytes.
   public func ranges(limit: UInt64 = 4 << 20) -> [Range<UInt64>] {
+    var copy = self
+    return copy.removeRanges(count: .max, limit: limit)
+  }
+
+  /// Removes the first `count` of those ranges (a few more, where the last of them is long) and says which they were.
+  public mutating func removeRanges(count: Int, limit: UInt64 = 4 << 20) -> [Range<UInt64>] {
     var found: [Range<UInt64>] = []
-    var block: UInt64 = 0
-    while let first = next(from: block, set: true) {
-      let end = next(from: first, set: false) ?? blocks
-      var start = first * blockSize
-      while start < min(end * blockSize, size) {
-        let stop = min(start + limit, end * blockSize, size)
+    var next: UInt64 = 0
+    while found.count < count, let run = run(from: next) {
+      var start = run.lowerBound * blockSize
+      let end = min(run.upperBound * blockSize, size)
+      while start < end {
+        let stop = min(start + limit, end)
         found.append(start..<stop)
         start = stop
       }
-      block = end
+      bits.remove(Int(run.lowerBound)..<Int(run.upperBound))
+      next = run.upperBound
     }
     return found
   }
 
-  /// The first block at or after `start` that is changed (or not).
-  private func next(from start: UInt64, set: Bool) -> UInt64? {
-    var block = start
-    while block < blocks {
-      let word = set ? words[Int(block / 64)] : ~words[Int(block / 64)]
-      let rest = word >> (block % 64)
-      if rest != 0 {
-        let found = block + UInt64(rest.trailingZeroBitCount)
-        return found < blocks ? found : nil
-      }
-      block = (block / 64 + 1) * 64
-    }
-    return nil
+  private func run(from start: UInt64) -> Range<UInt64>? {
+    bits.run(from: Int(start)).map { UInt64($0.lowerBound)..<UInt64($0.upperBound) }
   }
 }

@@ -8,6 +8,8 @@ struct DirtyMapLayout: Equatable {
   static let stores = 33
   /// What the finest level of one disk may take, in bytes.
   static let limit: UInt64 = 16 << 20
+  /// What those of all disks together may take, as far as that leaves each a MiB.
+  static let sum: UInt64 = 32 << 20
   /// Value size of the array map.
   static let page: UInt64 = 4096
 
@@ -20,10 +22,12 @@ struct DirtyMapLayout: Equatable {
   /// All units of all levels.
   let units: UInt64
 
-  /// The finest layout whose map stays within the limit.
-  init(size: UInt64) {
+  /// The finest layout whose map stays within the limits.
+  /// - Parameter disks: how many are tracked together.
+  init(size: UInt64, disks: Int = 1) {
+    let limit = min(Self.limit, max(1 << 20, Self.sum / UInt64(max(1, disks))))
     var shift: UInt64 = 3
-    while (size + (512 << shift) - 1) / (512 << shift) > Self.limit { shift += 1 }
+    while (size + (512 << shift) - 1) / (512 << shift) > limit { shift += 1 }
     self.init(size: size, shift: shift)
   }
 

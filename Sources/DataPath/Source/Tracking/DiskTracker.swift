@@ -1,76 +1,131 @@
 internal import Blocks
-internal import CLinuxBlock
 internal import Glibc
 internal import SystemPackage
 internal import Volumes
 
-/// The tracking of one disk: its program, its maps, and what the kernel's counters were at the start.
+/// The tracking of one disk: what a rung marks, what is pending, and what the kernel's counters were at the start.
 ///
-/// Not safe from several threads at once: `BPFTracker` holds its lock around every call.
+/// Not safe from several threads at once: `KernelTracker` holds its lock around every call.
 final class DiskTracker: Sendable {
   let disk: TrackedDisk
-  let rung: TrackingRung
-  private let layout: DirtyMapLayout
-  private let marks: SharedMap
-  /// A byte for each block that was taken and is not settled.
-  private let pendingMarks: SharedMap
-  private let counters: SharedMap
-  private let program: OwnedDescriptor
-  private let attachment: Attachment
+  let marks: any MarkSource
+  private let pendingMarks: PendingMarks
   /// Sectors the kernel had counted and we had not, when tracking began.
   private let headStart: Int64
-  private let missedAtStart: Int64
+
+  /// How a disk is to be tracked.
+  struct Plan {
+    var name: String
+    var rung: TrackingRung
+    /// Tracked together: what they share bounds each.
+    var disks = 1
+    /// Where everything is pinned.
+    var pins: PinFolder?
+    /// See `MarkProgram.dropsOneIn`.
+    var dropsOneIn: Int32?
+    /// Whether another block tracer is ended.
+    var takesOver = true
+  }
 
   /// Starts tracking on one rung, and proves that it works.
-  init(name: String, rung: TrackingRung, kernel: KernelInterfaces) throws(TrackingRefusal) {
-    guard let size = DiskCounters.size(name), size > 0, let device = Self.deviceNumber(name) else {
+  init(_ plan: Plan, kernel: KernelInterfaces) throws(TrackingRefusal) {
+    let name = plan.name
+    let (size, devices) = try Self.identify(name)
+    let layout = DirtyMapLayout(size: size, disks: plan.disks)
+    disk = TrackedDisk(name: name, size: size, blockSize: layout.blockSize)
+    let probe = SignatureReads(size: size)
+    if plan.rung == .blktrace {
+      marks = try BlockTraceMarks(disk: name, layout: layout, probe: probe, takesOver: plan.takesOver)
+      pendingMarks = try Self.pendingMarks(layout, nil)
+    } else {
+      pendingMarks = try Self.pendingMarks(layout, plan.pins)
+      marks = try BPFMarks(
+        rung: plan.rung, devices: devices, layout: layout, probe: probe, kernel: kernel, pins: plan.pins,
+        dropsOneIn: plan.dropsOneIn)
+    }
+    guard let headStart = Self.measureHeadStart(name, marks) else {
+      throw TrackingRefusal("/sys/block/\(name)/stat cannot be read")
+    }
+    self.headStart = headStart
+    try selfTest(probe)
+  }
+
+  /// Goes on with what an earlier process pinned, after the same self-test.
+  init(adopting record: TrackingRecord.Disk, pins: PinFolder) throws(TrackingRefusal) {
+    let (size, devices) = try Self.identify(record.name)
+    guard size == record.size, devices[0] == record.device else {
+      throw TrackingRefusal("\(record.name) is another disk now, or has another size")
+    }
+    let layout = DirtyMapLayout(size: size, shift: record.shift)
+    disk = TrackedDisk(name: record.name, size: size, blockSize: layout.blockSize)
+    headStart = record.headStart
+    do throws(Errno) {
+      let bytes = PendingMarks.byteCount(size: size, block: layout.blockSize)
+      let map = try KernelMap(adopting: pins.get(.pending), bytes: bytes)
+      pendingMarks = PendingMarks(size: size, block: layout.blockSize, words: try MappedWords(map))
+    } catch {
+      throw TrackingRefusal("what was pending is not pinned: \(error)")
+    }
+    marks = try BPFMarks(adopting: pins, rung: record.rung, layout: layout, missedAtStart: record.missedAtStart)
+    try selfTest(SignatureReads(size: size))
+    if let reason = verify(.live) { throw TrackingRefusal(reason.description) }
+  }
+
+  /// What another process needs to go on with this; nil where this cannot be handed over.
+  var record: TrackingRecord.Disk? {
+    guard let marks = marks as? BPFMarks, let device = try? Self.identify(disk.name).devices[0] else { return nil }
+    return TrackingRecord.Disk(
+      name: disk.name, device: device, size: disk.size, shift: UInt64((disk.blockSize / 512).trailingZeroBitCount),
+      rung: marks.rung, headStart: headStart, missedAtStart: marks.missesAtStart)
+  }
+
+  /// Size in bytes, and the numbers of the disk and its partitions. Refuses what cannot be tracked.
+  private static func identify(_ name: String) throws(TrackingRefusal) -> (size: UInt64, devices: [UInt64]) {
+    let graph = DeviceGraph(root: "")
+    let below = graph.disks(under: name)
+    if graph.exists(name), below != [name] {
+      // The completion of a request that a mapping split shows only a part of it.
+      throw TrackingRefusal("\(name) lies on other disks; track those: \(below.sorted().joined(separator: ", "))")
+    }
+    guard let size = DiskCounters.size(name), size > 0, let device = graph.number(name) else {
       throw TrackingRefusal("there is no disk \(name) with bytes on it")
     }
     guard SystemFile.text("/sys/block/\(name)/queue/iostats") == "1" else {
       throw TrackingRefusal("the kernel does not count its I/O; write 1 to /sys/block/\(name)/queue/iostats")
     }
-    layout = DirtyMapLayout(size: size)
-    disk = TrackedDisk(name: name, size: size, blockSize: layout.blockSize)
-    self.rung = rung
+    let partitions = SystemFile.names(in: "/sys/block/\(name)").filter { $0.hasPrefix(name) }
+    return (size, [device] + partitions.compactMap { graph.number($0) })
+  }
+
+  private static func pendingMarks(
+    _ layout: DirtyMapLayout, _ pins: PinFolder?
+  ) throws(TrackingRefusal) -> PendingMarks {
+    let bytes = PendingMarks.byteCount(size: layout.size, block: layout.blockSize)
     do throws(Errno) {
-      marks = try SharedMap(name: "godwit_marks", valueSize: Int(DirtyMapLayout.page), entries: layout.pages)
-      pendingMarks = try SharedMap(name: "godwit_pending", valueSize: Int(DirtyMapLayout.page), entries: layout.pages)
-      counters = try SharedMap(
-        name: "godwit_counters", valueSize: MarkProgram.Counter.allCases.count * 8, entries: 1)
+      guard let pins else {
+        return PendingMarks(size: layout.size, block: layout.blockSize, words: try MappedWords(bytes: bytes))
+      }
+      let map = try KernelMap(name: "godwit_pending", bytes: bytes)
+      try? pins.pin(map.descriptor, .pending)
+      return PendingMarks(size: layout.size, block: layout.blockSize, words: try MappedWords(map))
     } catch {
-      throw TrackingRefusal("BPF map: \(error)")
+      throw TrackingRefusal("memory for what is pending: \(error)")
     }
-    let probe = SignatureReads(size: size)
-    let code = MarkProgram(
-      device: device, layout: layout, signature: (probe.sector, probe.sectors), map: marks.descriptor.rawValue,
-      counters: counters.descriptor.rawValue)
-    program = try kernel.load(code, rung)
-    attachment = try Attachment(program: program.rawValue, rung: rung, kernel: kernel)
-    missedAtStart = lb_bpf_recursion_misses(program.rawValue)
-    guard let headStart = Self.measureHeadStart(name, counters) else {
-      throw TrackingRefusal("/sys/block/\(name)/stat cannot be read")
+  }
+
+  /// Reads that must be seen as requests of this disk.
+  private func selfTest(_ probe: SignatureReads) throws(TrackingRefusal) {
+    let before = marks.signatures
+    try probe.run(on: disk.name)
+    // A tracer's records may be a moment late.
+    for attempt in 0..<50 where marks.signatures < before + UInt64(SignatureReads.repetitions) {
+      if attempt > 0 { usleep(2000) }
     }
-    self.headStart = headStart
-    try probe.run(on: name)
-    let seen = counters.load(word: MarkProgram.Counter.signatures.rawValue)
+    let seen = marks.signatures - before
     guard seen >= UInt64(SignatureReads.repetitions) else {
       throw TrackingRefusal(
-        "of \(SignatureReads.repetitions) reads of the self-test only \(seen) were seen as requests of \(name)")
+        "of \(SignatureReads.repetitions) reads of the self-test only \(seen) were seen as requests of \(disk.name)")
     }
-  }
-
-  private static func deviceNumber(_ name: String) -> UInt64? {
-    let parts = SystemFile.text("/sys/block/\(name)/dev")?.split(separator: ":").compactMap { UInt64($0) } ?? []
-    return parts.count == 2 ? parts[0] << 20 | parts[1] : nil
-  }
-
-  private func counter(_ which: MarkProgram.Counter) -> UInt64 { counters.load(word: which.rawValue) }
-
-  private static func seen(_ counters: SharedMap) -> SeenSectors {
-    SeenSectors(
-      written: counters.load(word: MarkProgram.Counter.written.rawValue)
-        + counters.load(word: MarkProgram.Counter.other.rawValue),
-      discarded: counters.load(word: MarkProgram.Counter.discarded.rawValue))
   }
 }
 
@@ -79,11 +134,11 @@ final class DiskTracker: Sendable {
 extension DiskTracker {
   /// The kernel's count minus ours. On a busy disk a request may end between the two readings, which can only make the
   /// difference smaller; so the largest of many is the true one.
-  private static func measureHeadStart(_ name: String, _ counters: SharedMap) -> Int64? {
+  private static func measureHeadStart(_ name: String, _ marks: any MarkSource) -> Int64? {
     var largest: Int64?
     for _ in 0..<32 {
       guard let kernel = DiskCounters.read(name) else { return nil }
-      let difference = Int64(kernel.written) - Int64(seen(counters).written(comparedWith: kernel))
+      let difference = Int64(kernel.written) - Int64(marks.seen().written(comparedWith: kernel))
       largest = max(largest ?? difference, difference)
       usleep(200)
     }
@@ -94,17 +149,15 @@ extension DiskTracker {
   func verify(_ moment: CounterMoment) -> VoidReason? {
     guard let size = DiskCounters.size(disk.name) else { return .lost(disk: disk.name, reason: "the disk is gone") }
     if size != disk.size { return .sizeChanged(disk: disk.name, from: disk.size, to: size) }
-    let bad = counter(.bad)
-    if bad > 0 { return .untrackableWrites(disk: disk.name, count: bad) }
-    let missed = lb_bpf_recursion_misses(program.rawValue)
-    if missed > missedAtStart { return .eventsMissed(disk: disk.name, count: UInt64(missed - missedAtStart)) }
+    if marks.bad > 0 { return .untrackableWrites(disk: disk.name, count: marks.bad) }
+    if marks.missed > 0 { return .eventsMissed(disk: disk.name, count: marks.missed) }
     return moment == .live ? verifyLive() : verifyQuiescent()
   }
 
   private func verifyLive() -> VoidReason? {
     // In this order requests that end meanwhile make our count the larger one.
     guard let kernel = DiskCounters.read(disk.name) else { return unreadable }
-    let seen = Self.seen(counters).written(comparedWith: kernel)
+    let seen = marks.seen().written(comparedWith: kernel)
     return Int64(kernel.written) - Int64(seen) > headStart ? differ(kernel, seen) : nil
   }
 
@@ -114,7 +167,7 @@ extension DiskTracker {
     var last: VoidReason?
     for _ in 0..<1000 where quietMoments < 20 {
       guard let before = DiskCounters.read(disk.name) else { return unreadable }
-      let seen = Self.seen(counters).written(comparedWith: before)
+      let seen = marks.seen().written(comparedWith: before)
       guard let after = DiskCounters.read(disk.name), let inFlight = DiskCounters.inFlight(disk.name) else {
         return unreadable
       }
@@ -140,49 +193,21 @@ extension DiskTracker {
 // MARK: - Marks
 
 extension DiskTracker {
-  /// Moves every mark to the pending map, and says which blocks they were.
-  func take() -> DirtyDisk {
-    var dirty = DirtyDisk(size: disk.size, blockSize: disk.blockSize)
-    for index in 0..<marks.wordCount {
-      var word = marks.load(word: index)
-      while word != 0 {
-        insert(word, at: UInt64(index) * 8, &dirty)
-        if marks.clear(word: index, expected: word) { break }
-        // More was marked meanwhile: the old marks stand in it, too.
-        word = marks.load(word: index)
+  /// Moves every mark to the pending ones, and adds those blocks to `dirty`.
+  func take(into dirty: inout DirtyDisk) throws(VoidReason) {
+    do throws(Errno) {
+      try marks.drain { blocks in
+        pendingMarks.insert(blocks.lowerBound * disk.blockSize..<blocks.upperBound * disk.blockSize)
+        dirty.insert(blocks: blocks)
       }
-    }
-    return dirty
-  }
-
-  private func insert(_ word: UInt64, at unit: UInt64, _ dirty: inout DirtyDisk) {
-    for byte in 0..<UInt64(8) where word.littleEndian >> (8 * byte) & 0xff != 0 {
-      for block in layout.blocks(of: unit + byte) {
-        pendingMarks[byte: block] = 1
-        dirty.insert(block: block)
-      }
+    } catch {
+      throw .lost(disk: disk.name, reason: "the marks cannot be read: \(error)")
     }
   }
 
-  func mark(_ range: Range<UInt64>) {
-    let end = (min(range.upperBound, disk.size) + disk.blockSize - 1) / disk.blockSize
-    let first = range.lowerBound / disk.blockSize
-    for block in first..<max(first, end) { pendingMarks[byte: block] = 1 }
-  }
+  func mark(_ range: Range<UInt64>) { pendingMarks.insert(range) }
 
-  func settle(_ range: Range<UInt64>) {
-    let first = (range.lowerBound + disk.blockSize - 1) / disk.blockSize
-    let end = range.upperBound >= disk.size ? layout.blocks : range.upperBound / disk.blockSize
-    for block in first..<max(first, end) { pendingMarks[byte: block] = 0 }
-  }
+  func settle(_ range: Range<UInt64>) { pendingMarks.remove(range) }
 
-  func pending() -> DirtyDisk {
-    var found = DirtyDisk(size: disk.size, blockSize: disk.blockSize)
-    for index in 0..<Int((layout.blocks + 7) / 8) where pendingMarks.load(word: index) != 0 {
-      for block in UInt64(index) * 8..<min(UInt64(index + 1) * 8, layout.blocks) where pendingMarks[byte: block] != 0 {
-        found.insert(block: block)
-      }
-    }
-    return found
-  }
+  func pending() -> DirtyDisk { pendingMarks.marked() }
 }

@@ -11,13 +11,15 @@ struct MarkProgram {
     case other
     /// Requests that name no sectors of the disk: passthrough.
     case bad
-    /// Requests marked on a coarser level.
-    case coarse
     case read
     /// Requests without data.
     case flushes
     /// Reads of the self-test.
     case signatures
+    /// Not the program's: the two maps together name everything that is not settled (see `ChangeTracker.establish`).
+    case established
+    /// Requests that the negative control passed over.
+    case dropped
   }
 
   /// What a request does, as the program holds it: the letters of `rwbs`.
@@ -37,8 +39,10 @@ struct MarkProgram {
   /// Descriptors.
   let map: Int32
   let counters: Int32
+  /// The negative control: pass over one request in so many, as if the kernel had not shown it.
+  var dropsOneIn: Int32?
 
-  // Registers of the common part: r7 sector, r8 sectors, r9 verb.
+  // Registers of the common part: r6 the context, r7 sector, r8 sectors, r9 verb.
 
   /// For `BPF_PROG_TYPE_TRACEPOINT`: the context is the tracepoint's record.
   func forTracepoint(_ format: TracepointFormat) -> [BPFAssembler.Instruction] {
@@ -100,8 +104,39 @@ struct MarkProgram {
     code.place(known)
   }
 
+  /// For `BPF_PROG_TYPE_TRACEPOINT` on block:block_bio_queue: marks discards when they are asked for and counts nothing.
+  /// Several of them may complete as one request that names the range of the first.
+  /// - Parameter devices: the disk and its partitions: a request is still its partition's then, with the disk's sector.
+  func forQueuedDiscards(_ format: TracepointFormat, devices: [UInt64]) -> [BPFAssembler.Instruction] {
+    var code = BPFAssembler()
+    let out = code.label()
+    let ours = code.label()
+    code.compute(.move, .r6, .r1)
+    code.load(.u8, .r9, from: .r6, format.flags)
+    code.jump(to: out, .notEqual, .r9, Verb.discard.rawValue)
+    code.load(.u32, .r1, from: .r6, format.device)
+    for device in devices { code.jump(to: ours, .equal, .r1, Int32(truncatingIfNeeded: device)) }
+    code.jump(to: out)
+    code.place(ours)
+    code.load(.u64, .r7, from: .r6, format.sector)
+    code.load(.u32, .r8, from: .r6, format.sectors)
+    code.jump(to: out, .equal, .r8, 0)
+    code.loadConstant(.r2, layout.sectors)
+    code.jump(to: out, .greaterOrEqual, .r7, .r2)
+    code.compute(.move, .r1, .r7)
+    code.compute(.add, .r1, .r8)
+    code.jump(to: out, .greater, .r1, .r2)
+    appendMarking(to: &code, out: out)
+    return code.assembled()
+  }
+
   private func appendBody(to code: inout BPFAssembler, out: BPFAssembler.Label) {
     appendCounting(to: &code, out: out)
+    appendMarking(to: &code, out: out)
+  }
+
+  /// Marks the sectors r7, r8 long, and ends.
+  private func appendMarking(to code: inout BPFAssembler, out: BPFAssembler.Label) {
     appendLevelChoice(to: &code)
     for _ in 0..<DirtyMapLayout.stores {
       code.jump(to: out, .greater, .r7, .r8)
@@ -133,6 +168,7 @@ struct MarkProgram {
   private func appendCounting(to code: inout BPFAssembler, out: BPFAssembler.Label) {
     code.store(.u32, value: 0, to: .frame, -4)
     appendLookup(to: &code, counters, out: out)
+    if let dropsOneIn { appendDropping(dropsOneIn, to: &code, out: out) }
     code.compute(.move, .r3, .r0)
     count(.events, in: &code)
 
@@ -174,6 +210,20 @@ struct MarkProgram {
     code.place(counted)
   }
 
+  /// Keeps r0.
+  private func appendDropping(_ rate: Int32, to code: inout BPFAssembler, out: BPFAssembler.Label) {
+    let stays = code.label()
+    code.compute(.move, .r6, .r0)
+    code.call(BPFAssembler.random)
+    code.compute(.modulo, .r0, rate)
+    code.jump(to: stays, .notEqual, .r0, 0)
+    code.compute(.move, .r3, .r6)
+    count(.dropped, in: &code)
+    code.jump(to: out)
+    code.place(stays)
+    code.compute(.move, .r0, .r6)
+  }
+
   private func count(_ counter: Counter, in code: inout BPFAssembler) {
     code.compute(.move, .r1, 1)
     code.addAtomically(.r1, to: .r3, counter.rawValue * 8)
@@ -201,7 +251,6 @@ struct MarkProgram {
       if level < layout.bases.count - 1 {
         code.compute(.shiftRight, .r7, Int32(DirtyMapLayout.step))
         code.compute(.shiftRight, .r8, Int32(DirtyMapLayout.step))
-        if level == 0 { count(.coarse, in: &code) }
       }
     }
     code.place(chosen)

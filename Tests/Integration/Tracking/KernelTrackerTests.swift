@@ -4,8 +4,8 @@ import Source
 import Testing
 import Volumes
 
-@Suite("Tracking by eBPF", .serialized, .timeLimit(.minutes(3)))
-struct BPFTrackerTests {
+@Suite("Tracking by the kernel", .serialized, .timeLimit(.minutes(3)))
+struct KernelTrackerTests {
   @Test(
     "Every block that changes under mixed load is named by a take",
     arguments: [(TrackingRung.typed, "ext4"), (.perf, "xfs")])
@@ -24,7 +24,7 @@ struct BPFTrackerTests {
         return elapsed > (proven >= 3 ? .seconds(10) : .seconds(60))
       }
       while !isDone(comparisons) {
-        let tracker = try BPFTracker(disks: [disk.name], rungs: [rung])
+        let tracker = try KernelTracker(disks: [disk.name], rungs: [rung])
         defer { tracker.stop() }
         #expect(tracker.rung == rung.rawValue)
         var brute = try BruteForce(tracker, path: disk.path)
