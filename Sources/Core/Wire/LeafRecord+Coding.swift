@@ -2,12 +2,18 @@ public import Replication
 
 extension LeafDigest {
   /// - Parameter bytes: the 32 bytes of a SHA-256; nil is returned for any other length.
-  public init?(bytes: some Collection<UInt8>) {
-    guard bytes.count == Self.size else { return nil }
-    var words: [UInt64] = [0, 0, 0, 0]
-    for (index, byte) in bytes.enumerated() { words[index / 8] |= UInt64(byte) << UInt64(index % 8 * 8) }
-    self.init(a: words[0], b: words[1], c: words[2], d: words[3])
+  public init?(bytes: RawSpan) {
+    guard bytes.byteCount == Self.size else { return nil }
+    // Not generic: maps have a digest for every leaf, and a generic one costs 5 us each from another module. The loads
+    // lie within the 32 bytes, and any eight bytes are a number.
+    self.init(
+      a: UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 0, as: UInt64.self)),
+      b: UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 8, as: UInt64.self)),
+      c: UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 16, as: UInt64.self)),
+      d: UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: 24, as: UInt64.self)))
   }
+
+  public init?(bytes: [UInt8]) { self.init(bytes: bytes.span.bytes) }
 
   /// The 32 bytes of the SHA-256.
   public var bytes: [UInt8] {

@@ -57,6 +57,6 @@ struct ReplicaDisk: Sendable {
     if isZero(bytes.bytes) { return (.zero, .none) }
     var hash = SHA256()
     hash.update(bufferPointer: bytes)
-    return (.data, LeafDigest(bytes: Array(hash.finalize())) ?? .none)
+    return (.data, hash.finalize().withUnsafeBytes { LeafDigest(bytes: $0.bytes) } ?? .none)
   }
 }

@@ -63,16 +63,17 @@ struct DurableFile: ~Copyable, Sendable {
     }
   }
 
-  /// Copies all of this file to the start of `target`.
+  /// Copies all of this file to `target`, which is empty; what is zero stays a hole there.
   func copy(to target: borrowing DurableFile) throws(StoreError) {
     var offset: UInt64 = 0
     let end = try length()
     while offset < end {
-      let bytes = try read(offset..<min(end, offset + 4 << 20))
+      let bytes = try read(offset..<min(end, offset + 256 << 10))
       guard !bytes.isEmpty else { throw StoreError("pread", path, reason: "the file ends early") }
-      try target.write(bytes.span.bytes, at: offset)
+      if !isZero(bytes.span.bytes) { try target.write(bytes.span.bytes, at: offset) }
       offset += UInt64(bytes.count)
     }
+    try target.truncate(to: end)
   }
 
   /// Locks the file against other processes for as long as it is open; false where another holds it.

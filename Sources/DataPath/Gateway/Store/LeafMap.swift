@@ -67,7 +67,8 @@ final class LeafMap: Sendable {
     var states: [LeafState] = []
     states.reserveCapacity(leaves.count)
     for (index, byte) in bytes.enumerated() {
-      let digest = LeafDigest(bytes: digests[index * LeafDigest.size..<(index + 1) * LeafDigest.size])
+      let place = index * LeafDigest.size..<(index + 1) * LeafDigest.size
+      let digest = place.upperBound <= digests.count ? LeafDigest(bytes: digests.span.bytes.extracting(place)) : nil
       let kind = Self.kind(byte)
       states.append(
         LeafState(

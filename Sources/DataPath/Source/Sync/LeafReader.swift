@@ -62,14 +62,8 @@ struct LeafReader: Sendable {
     if isZero(bytes.bytes) { return LeafRecord(disk: disk, leaf: leaf, kind: .zero) }
     var hash = SHA256()
     hash.update(bufferPointer: bytes)
-    let digest = hash.finalize().withUnsafeBytes { raw in
-      LeafDigest(
-        a: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 0, as: UInt64.self)),
-        b: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 8, as: UInt64.self)),
-        c: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 16, as: UInt64.self)),
-        d: UInt64(littleEndian: raw.loadUnaligned(fromByteOffset: 24, as: UInt64.self)))
-    }
-    return LeafRecord(disk: disk, leaf: leaf, kind: .data, digest: digest)
+    let digest = hash.finalize().withUnsafeBytes { LeafDigest(bytes: $0.bytes) }
+    return LeafRecord(disk: disk, leaf: leaf, kind: .data, digest: digest ?? .none)
   }
 }
 
