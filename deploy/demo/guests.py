@@ -15,6 +15,8 @@ class Guest:
     """What both have: a disk that is an overlay of the cached image, a machine, a service."""
 
     service_port = 7000
+    # Whether the agent is to be killed in the middle of the full copy.
+    kills_agent = False
 
     def __init__(self, folder):
         self.folder = folder
@@ -56,6 +58,11 @@ class Debian12(Guest):
         """Pastes the line into a root shell."""
         self.shell.run(self.line)
 
+    def kill_agent(self):
+        """Kills the agent once it has read some of the disk."""
+        self.shell.run("while [ $(awk '/^read_bytes/ { print $2 }' /proc/$(pgrep -o godwit-agent)/io) -lt 20000000 ]; do"
+                       " sleep 1; done; systemctl kill -s KILL godwit-agent")
+
     def rehearse(self):
         return json.loads(self.shell.run("/usr/local/sbin/godwit-agent rehearse"))
 
@@ -75,6 +82,8 @@ class Tiny(Guest):
             file.write(
                 f"cat >/run/ca.pem <<'CA'\n{certificate}\nCA\nprintf '%s\\n' '{token}' |"
                 f" /usr/local/sbin/godwit-agent enrol --server {url} --ca-file /run/ca.pem --no-service\n")
+            if self.kills_agent:
+                file.write(KILL_AGENT)
         self.image = build(
             "build-tiny", "--firmware", self.firmware, "--agent", os.path.join(top, "out/bin/godwit-agent"), "--enrol", script)
         self.overlay(os.path.join(self.image, "disk.raw"))
@@ -89,8 +98,20 @@ class Tiny(Guest):
     def enrol(self):
         pass
 
+    def kill_agent(self):
+        """Waits until it has happened: there is no way in."""
+        self.machine.wait_for_console("GODWIT-AGENT-KILLED", 300)
+
     def rehearse(self):
         return None
+
+
+# Run once in the guest, beside the agent: kills it when it has read 20 MB; init starts it again.
+KILL_AGENT = """(while sleep 1; do for process in $(pidof godwit-agent); do
+  bytes=$(awk '/^read_bytes/ { print $2 }' /proc/$process/io)
+  [ "${bytes:-0}" -lt 20000000 ] || { kill -9 $process && echo GODWIT-AGENT-KILLED > /dev/ttyS0; exit; }
+done; done) &
+"""
 
 
 class TinyUEFI(Tiny):

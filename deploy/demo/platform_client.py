@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -54,6 +55,21 @@ class Platform:
                 raise RuntimeError(f"the platform ended: see {self.log}")
             time.sleep(pause)
         raise RuntimeError(f"{what} did not happen within {timeout} s: see {self.log}")
+
+    def kill(self, program):
+        """Kills the process of that program that belongs to this platform, without a word of warning."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+                    words = file.read().split("\0")
+            except OSError:
+                continue
+            if os.path.basename(words[0]) == program and any(self.state in word for word in words):
+                found.append(int(pid))
+        if len(found) != 1:
+            raise RuntimeError(f"processes of {program}: {found}")
+        os.kill(found[0], signal.SIGKILL)
 
     def stop(self):
         """Ends the platform and everything it keeps running."""

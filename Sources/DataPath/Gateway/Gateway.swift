@@ -35,7 +35,7 @@ public final class Gateway: Service {
     (self.settings, self.logger, self.onReady) = (settings, logger, onReady)
     pool = NIOThreadPool(numberOfThreads: settings.threads)
     replicas = try Replicas(
-      folder: settings.stateFolder, openVolume: openVolume, pool: pool, threads: max(2, settings.threads / 2),
+      folder: settings.stateFolder, openVolume: openVolume, pool: pool, threads: max(2, settings.threads / 4),
       logger: logger, now: now)
     server = try Self.server(settings)
     routes = GatewayRoutes(

@@ -13,8 +13,9 @@ public struct GatewaySettings: Sendable {
   /// Most bytes of one session, and of all sessions, held in memory.
   public var sessionBudget = 64 << 20
   public var totalBudget = 256 << 20
-  /// Threads that block on volumes.
-  public var threads = 8
+  /// Threads that block on volumes. One replica has a quarter of them at most, so that a volume that hangs leaves the
+  /// other sources theirs.
+  public var threads = 16
   /// Seconds that a seal's request waits for the outcome before it is told to ask again.
   public var sealWait = 10
 

@@ -10,8 +10,13 @@ public typealias VolumeOpener = @Sendable (SessionGrant.Disk) throws -> any Bloc
 /// Opens a location as it is: an NBD address, a block device, or a raw file. Formats are never probed: whatever the
 /// bytes look like, they are the disk's bytes.
 public func openVolume(_ disk: SessionGrant.Disk) throws -> any BlockWriter {
+  try openVolume(disk, patience: NBDVolume.patience)
+}
+
+/// - Parameter patience: how long a volume behind a server may take to answer before it is given up.
+public func openVolume(_ disk: SessionGrant.Disk, patience: Duration) throws -> any BlockWriter {
   let location = disk.location
-  if location.hasPrefix("nbd") { return try NBDVolume(uri: location) }
+  if location.hasPrefix("nbd") { return try NBDVolume(uri: location, patience: patience) }
   guard location.hasPrefix("/") else {
     throw BlockError(.cannotOpen, call: "open", device: location, reason: "neither an NBD address nor an absolute path")
   }

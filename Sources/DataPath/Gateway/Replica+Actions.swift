@@ -35,12 +35,31 @@ extension Replica {
     }
   }
 
-  /// Runs `work` on a thread that may block.
+  /// Runs `work` on a thread that may block, in turn where this replica's share of threads is in use.
   func onPool(_ work: @escaping @Sendable (Replica) -> Void) {
-    state.withLock { $0.working += 1 }
+    let begins = state.withLock { state in
+      state.working += 1
+      guard state.threadsInUse < threads else {
+        state.queue.append(work)
+        return false
+      }
+      state.threadsInUse += 1
+      return true
+    }
+    if begins { submit(work) }
+  }
+
+  /// One piece of work at a time goes to the pool for each thread, so that other replicas' work comes in between.
+  private func submit(_ work: @escaping @Sendable (Replica) -> Void) {
     pool.submit { pool in
       if case .active = pool { work(self) }
-      self.state.withLock { $0.working -= 1 }
+      let next = self.state.withLock { state -> (@Sendable (Replica) -> Void)? in
+        state.working -= 1
+        if !state.queue.isEmpty { return state.queue.removeFirst() }
+        state.threadsInUse -= 1
+        return nil
+      }
+      if let next { self.submit(next) }
     }
   }
 

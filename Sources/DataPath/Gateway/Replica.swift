@@ -27,8 +27,10 @@ final class Replica: Sendable {
     var isBroken = false
     /// Another took its place; nothing is served any more.
     var isRetired = false
-    /// Pieces of work on the pool, begun or queued.
+    /// Pieces of work begun or queued, threads of the pool in use, and what waits for one.
     var working = 0
+    var threadsInUse = 0
+    var queue: [@Sendable (Replica) -> Void] = []
     /// The grant of the last opening, its receipt's facts and the seal under way.
     var migration: String
     var seal: SealJob?
@@ -46,7 +48,7 @@ final class Replica: Sendable {
 
   /// - Parameters:
   ///   - key: what receipts are signed with.
-  ///   - threads: how many threads of the pool a read-back may use.
+  ///   - threads: how many threads of the pool this replica may use at once.
   init(
     disks: [ReplicaDisk], store: consuming sending ReplicaStore, key: AgentKey, pool: NIOThreadPool, threads: Int,
     logger: Logger, now: @escaping @Sendable () -> Int

@@ -3,16 +3,23 @@ import CNBD
 import Glibc
 import Synchronization
 
-/// One connection to an NBD server.
+/// One connection to an NBD server. A server that does not answer within `patience` is given up: its connection is cut,
+/// as if it had died, so that nobody waits for it for good.
 ///
 /// `@unchecked Sendable`: libnbd locks each handle itself, and its error state belongs to the thread that made the call,
-/// which here always asks for it at once. The `Mutex` only tells whether the connection is in use.
+/// which here always asks for it at once. The `Mutex` lets one thread use the connection at a time, which also guards
+/// `isGivenUp`.
 final class NBDConnection: @unchecked Sendable {
   private let handle: OpaquePointer
   private let uri: String
+  private let patience: Duration
   private let busy = Mutex(())
+  private var isGivenUp = false
 
-  init(uri: String) throws(BlockError) {
+  /// How long an orderly goodbye may take.
+  private static let goodbye = Duration.seconds(1)
+
+  init(uri: String, patience: Duration) throws(BlockError) {
     guard uri.hasPrefix("nbd+unix://") || uri.hasPrefix("nbd://") else {
       throw BlockError(
         .cannotOpen, call: "nbd_connect_uri", device: uri, reason: "only nbd+unix:// and nbd:// are understood")
@@ -21,18 +28,35 @@ final class NBDConnection: @unchecked Sendable {
       throw BlockError(.cannotOpen, call: "nbd_create", device: uri, reason: Self.lastReason())
     }
     self.handle = handle
-    self.uri = uri
+    (self.uri, self.patience) = (uri, patience)
     // An address names an export and nothing else: never a local file that the library would read for it.
     _ = nbd_set_uri_allow_local_file(handle, false)
     _ = nbd_set_uri_allow_transports(handle, UInt32(LIBNBD_ALLOW_TRANSPORT_TCP | LIBNBD_ALLOW_TRANSPORT_UNIX))
-    guard nbd_connect_uri(handle, uri) == 0 else {
-      throw BlockError(.cannotOpen, call: "nbd_connect_uri", device: uri, reason: Self.lastReason())
+    guard nbd_aio_connect_uri(handle, uri) == 0 else { throw refusal(Self.lastReason()) }
+    let end = ContinuousClock.now + patience
+    while nbd_aio_is_ready(handle) != 1 {
+      let left = end - .now
+      guard left > .zero else { throw refusal(silence) }
+      let polled = nbd_poll(handle, Self.milliseconds(left))
+      if isGone { throw refusal(polled < 0 ? Self.lastReason() : "the server closed the connection") }
     }
   }
 
   deinit {
-    if nbd_aio_is_ready(handle) == 1 { nbd_shutdown(handle, 0) }
+    if nbd_aio_is_ready(handle) == 1, nbd_aio_disconnect(handle, 0) == 0 {
+      let end = ContinuousClock.now + Self.goodbye
+      while !isGone, end > .now, nbd_poll(handle, Self.milliseconds(end - .now)) >= 0 {}
+    }
     nbd_close(handle)
+  }
+
+  private var isGone: Bool { isGivenUp || nbd_aio_is_dead(handle) == 1 || nbd_aio_is_closed(handle) == 1 }
+
+  private var silence: String { "no answer within \(patience); see whether the server behind it hangs" }
+
+  /// For `nbd_poll`, which takes a negative number for no limit.
+  private static func milliseconds(_ duration: Duration) -> CInt {
+    CInt(max(1, min(duration / .milliseconds(1), 1_000_000)))
   }
 
   // MARK: What the server offers
@@ -70,37 +94,67 @@ final class NBDConnection: @unchecked Sendable {
   }
 
   func read(into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(BlockError) {
-    guard nbd_pread(handle, bytes.baseAddress, bytes.count, offset, 0) == 0 else {
-      throw failure(.unreadable, "nbd_pread", offset)
+    try perform(.unreadable, "nbd_pread", offset) {
+      nbd_aio_pread(handle, bytes.baseAddress, bytes.count, offset, .init(), 0)
     }
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(BlockError) {
-    guard nbd_pwrite(handle, bytes.baseAddress, bytes.count, offset, 0) == 0 else {
-      throw failure(.unwritable, "nbd_pwrite", offset)
+    try perform(.unwritable, "nbd_pwrite", offset) {
+      nbd_aio_pwrite(handle, bytes.baseAddress, bytes.count, offset, .init(), 0)
     }
   }
 
   func zero(count: UInt64, at offset: UInt64) throws(BlockError) {
-    guard nbd_zero(handle, count, offset, 0) == 0 else { throw failure(.unwritable, "nbd_zero", offset) }
+    try perform(.unwritable, "nbd_zero", offset) { nbd_aio_zero(handle, count, offset, .init(), 0) }
   }
 
   func flush() throws(BlockError) {
-    guard nbd_flush(handle, 0) == 0 else { throw failure(.notDurable, "nbd_flush", nil) }
+    try perform(.notDurable, "nbd_flush", nil) { nbd_aio_flush(handle, .init(), 0) }
+  }
+
+  /// Sends a command and waits for its end; when this returns or throws, libnbd uses the command's memory no more.
+  private func perform(
+    _ code: BlockError.Code, _ call: String, _ offset: UInt64?, _ send: () -> Int64
+  ) throws(BlockError) {
+    guard !isGivenUp else { throw gone(code, call, offset, silence) }
+    let cookie = send()
+    guard cookie >= 0 else { throw failure(code, call, offset) }
+    let end = ContinuousClock.now + patience
+    while true {
+      let completed = nbd_aio_command_completed(handle, UInt64(cookie))
+      if completed > 0 { return }
+      if completed < 0 { throw failure(code, call, offset) }
+      let left = end - .now
+      guard left > .zero else {
+        giveUp(on: UInt64(cookie))
+        throw gone(code, call, offset, silence)
+      }
+      // What goes wrong here is told by the command, which then has ended.
+      _ = nbd_poll(handle, Self.milliseconds(left))
+    }
+  }
+
+  /// Cuts the connection and waits until libnbd has noticed, which ends every command.
+  private func giveUp(on cookie: UInt64) {
+    isGivenUp = true
+    shutdown(nbd_aio_get_fd(handle), CInt(SHUT_RDWR))
+    while nbd_aio_command_completed(handle, cookie) == 0, nbd_poll(handle, 1000) > 0 {}
   }
 
   /// What went wrong in the call just made by this thread.
   private func failure(_ fallback: BlockError.Code, _ call: String, _ offset: UInt64?) -> BlockError {
     let number = nbd_get_errno()
     let reason = Self.lastReason()
-    let gone = nbd_aio_is_dead(handle) == 1 || nbd_aio_is_closed(handle) == 1
-    let code: BlockError.Code =
-      if gone || [ENOTCONN, ESHUTDOWN, EPIPE, ECONNRESET, ENXIO, ENODEV].contains(number) {
-        fallback == .notDurable ? .notDurable : .vanished
-      } else if number == ENOSPC || number == EDQUOT, fallback == .unwritable {
-        .full
-      } else { fallback }
-    return BlockError(code, call: call, device: uri, offset: offset, reason: reason)
+    if isGone || [ENOTCONN, ESHUTDOWN, EPIPE, ECONNRESET, ENXIO, ENODEV].contains(number) {
+      return gone(fallback, call, offset, reason)
+    }
+    let isFull = (number == ENOSPC || number == EDQUOT) && fallback == .unwritable
+    return BlockError(isFull ? .full : fallback, call: call, device: uri, offset: offset, reason: reason)
+  }
+
+  private func gone(_ code: BlockError.Code, _ call: String, _ offset: UInt64?, _ reason: String) -> BlockError {
+    BlockError(code == .notDurable ? .notDurable : .vanished, call: call, device: uri, offset: offset, reason: reason)
   }
 
   private static func lastReason() -> String {

@@ -6,10 +6,12 @@ import Synchronization
 ///
 /// Holds several connections where the server says that a flush on one covers all (`NBD_FLAG_CAN_MULTI_CONN`), else one.
 /// A connection that broke stays broken: what it is asked answers `.vanished`, a flush `.notDurable`, and the volume must
-/// be opened anew.
+/// be opened anew. So does one whose server did not answer in time.
 public final class NBDVolume: BlockWriter {
   /// Most connections to one export.
   public static let maximumConnections = 4
+  /// How long a request may take: shorter than agents wait for theirs, so that they hear why.
+  public static let patience = Duration.seconds(50)
 
   public let size: UInt64
   public let alignment: Int
@@ -25,14 +27,14 @@ public final class NBDVolume: BlockWriter {
   ///
   /// - Parameter uri: `nbd+unix:///EXPORT?socket=PATH` or `nbd://HOST[:PORT]/EXPORT`.
   /// - Throws: `.cannotOpen` for an address of another kind, where nobody listens, where the export is missing, read-only
-  ///   or cannot flush.
-  public convenience init(uri: String) throws(BlockError) {
-    try self.init(uri: uri, connections: Self.maximumConnections)
+  ///   or cannot flush, or does not answer within `patience`.
+  public convenience init(uri: String, patience: Duration = NBDVolume.patience) throws(BlockError) {
+    try self.init(uri: uri, connections: Self.maximumConnections, patience: patience)
   }
 
   /// - Parameter connections: most connections to use, at least 1.
-  public init(uri: String, connections wanted: Int) throws(BlockError) {
-    let first = try NBDConnection(uri: uri)
+  public init(uri: String, connections wanted: Int, patience: Duration = NBDVolume.patience) throws(BlockError) {
+    let first = try NBDConnection(uri: uri, patience: patience)
     self.uri = uri
     size = try first.size()
     alignment = first.blockSize(minimum: true) ?? 1
@@ -41,7 +43,7 @@ public final class NBDVolume: BlockWriter {
     guard !first.isReadOnly else { throw first.refusal("the export is read-only") }
     guard first.canFlush else { throw first.refusal("the server cannot flush, so nothing would ever be durable") }
     var all = [first]
-    while first.canMultiConnect, all.count < wanted { all.append(try NBDConnection(uri: uri)) }
+    while first.canMultiConnect, all.count < wanted { all.append(try NBDConnection(uri: uri, patience: patience)) }
     connections = all
   }
 

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import Glibc
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -12,6 +13,8 @@ extension TransportError {
     case is CancellationError: self = .cancelled
     case let error as HTTPClientError: self.init(error, host: host, proxy: proxy)
     case let error as NIOConnectionError: self = .unreachable(host: host, reason: Self.reason(error))
+    case let error as IOError where Self.noConnection.contains(error.errnoCode):
+      self = .unreachable(host: host, reason: "\(error)")
     case let error as NIOSSLError: self.init(error, host: host)
     case let error as NIOSSLExtraError:
       self = .wrongCertificate(host: host, reason: "\(error)")
@@ -56,6 +59,9 @@ extension TransportError {
     default: self = .outcomeUnknown(host: host, reason: "\(error)")
     }
   }
+
+  /// What the kernel says of a connection that never came about.
+  private static let noConnection = [ECONNREFUSED, EHOSTUNREACH, ENETUNREACH]
 
   private static func reason(_ error: NIOConnectionError) -> String {
     if let failure = error.connectionErrors.first { return "\(failure.target): \(failure.error)" }

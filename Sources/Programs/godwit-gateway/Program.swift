@@ -23,13 +23,18 @@ import Wire
   @Option(help: "PEM file with the certificate's private key.")
   var privateKey: String
   @Option(help: "Threads that block on volumes.")
-  var threads = 8
+  var threads = 16
+  @Option(help: "Seconds that a storage server may take to answer before it is given up.")
+  var volumeTimeout = 50
 
   func run() async throws {
     LoggingSystem.bootstrap { JSONLogHandler(label: $0) }
     let logger = Logger(label: "gateway")
     let key = Announcement()
-    let gateway = try Gateway(settings: settings(), logger: logger, onReady: { key.announce(port: $0) })
+    let patience = Duration.seconds(max(1, volumeTimeout))
+    let gateway = try Gateway(
+      settings: settings(), openVolume: { try openVolume($0, patience: patience) }, logger: logger,
+      onReady: { key.announce(port: $0) })
     key.set(gateway.publicKey)
     let group = ServiceGroup(
       configuration: .init(services: [gateway], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))

@@ -53,6 +53,46 @@ struct NBDFailures {
     }
   }
 
+  @Test("A server that hangs is given up in time, also while connecting, and a fresh connection works once it goes on")
+  func hangs() throws {
+    try NBDServer.withStorageDaemon(size: 16 << 20) { server in
+      let patience = Duration.milliseconds(400)
+      let volume = try NBDVolume(uri: server.uri, connections: 1, patience: patience)
+      try volume.write(page.span.bytes, at: 0)
+      server.pause()
+      let start = ContinuousClock.now
+      var reason = ""
+      do throws(BlockError) { try read(volume) } catch {
+        #expect(error.code == .vanished)
+        reason = error.reason
+      }
+      #expect(reason.contains("no answer within 0.4 seconds"), "\(reason)")
+      #expect(.now - start >= patience && .now - start < .seconds(10))
+      // The connection is cut: nobody waits for it a second time.
+      let second = ContinuousClock.now
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == .vanished)
+      #expect(code { () throws(BlockError) in try volume.flush() } == .notDurable)
+      #expect(.now - second < patience)
+      let opening = #expect(throws: BlockError.self) { try NBDVolume(uri: server.uri, patience: patience) }
+      #expect(opening?.code == .cannotOpen)
+      #expect(opening?.reason.contains("no answer within") == true)
+      server.resume()
+      let again = try NBDVolume(uri: server.uri)
+      try again.write(page.span.bytes, at: 4096)
+      try again.flush()
+    }
+  }
+
+  @Test("A server that answers late, but in time, is waited for")
+  func slow() throws {
+    try NBDServer.withNbdkit("--filter=delay memory 16M delay-write=600ms") { server in
+      let volume = try NBDVolume(uri: server.uri, patience: .seconds(20))
+      let start = ContinuousClock.now
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == nil)
+      #expect(.now - start >= .milliseconds(600))
+    }
+  }
+
   @Test("A server that says ENOSPC is full")
   func saysFull() throws {
     try NBDServer.withNbdkit("--filter=error memory 16M error=ENOSPC error-pwrite-rate=1 error-zero-rate=1") { server in

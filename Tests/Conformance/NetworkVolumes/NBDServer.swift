@@ -42,8 +42,13 @@ final class NBDServer {
     process.waitUntilExit()
   }
 
+  /// Lets the server hang, and go on: it is still there and keeps its connections.
+  func pause() { Glibc.kill(process.processIdentifier, SIGSTOP) }
+  func resume() { Glibc.kill(process.processIdentifier, SIGCONT) }
+
   /// Asks the server to end, as nbdkit has files of its own to remove; kills it if it does not.
   private func end() {
+    resume()
     if process.isRunning { Glibc.kill(process.processIdentifier, SIGTERM) }
     let deadline = ContinuousClock.now + .seconds(5)
     while process.isRunning, ContinuousClock.now < deadline { usleep(5000) }

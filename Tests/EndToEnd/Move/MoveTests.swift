@@ -7,14 +7,17 @@ import Testing
   private static let top = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
     .deletingLastPathComponent().deletingLastPathComponent()
 
-  @Test("A running machine moves, and nothing that was acknowledged is missing", arguments: ["tiny", "tiny-uefi"])
-  func moves(guest: String) throws {
+  @Test(
+    "A running machine moves, also when every program is killed, and nothing that was acknowledged is missing",
+    arguments: [["tiny", "--kill"], ["tiny-uefi"]])
+  func moves(guest: [String]) throws {
     let process = Process()
     // Foundation's children get a mask that blocks the signals by which the script ends its own.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [
-      "--default-signal", Self.top.appendingPathComponent("deploy/demo/run").path, "--guest", guest, "--short"
-    ]
+    process.arguments =
+      [
+        "--default-signal", Self.top.appendingPathComponent("deploy/demo/run").path, "--short", "--guest"
+      ] + guest
     let output = Pipe()
     (process.standardOutput, process.standardError, process.standardInput) = (output, output, FileHandle.nullDevice)
     try process.run()
@@ -22,5 +25,8 @@ import Testing
     process.waitUntilExit()
     #expect(process.terminationStatus == 0, "\(text)")
     #expect(text.contains("Every acknowledged record is served by the target"), "\(text)")
+    // A death that did not take place proves nothing.
+    let deaths = text.components(separatedBy: "killed in the middle of the copy").count - 1
+    #expect(deaths == (guest.contains("--kill") ? 4 : 0), "\(text)")
   }
 }

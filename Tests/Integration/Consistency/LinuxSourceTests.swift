@@ -77,7 +77,7 @@ struct LinuxSourceTests {
       places.volatile = "/dev/shm/godwit-test-\(UUID().uuidString.prefix(8))"
       places.configuration = disk.folder
       defer { try? FileManager.default.removeItem(atPath: places.volatile) }
-      let source = try LinuxSource(disks: [disk.name], places: places)
+      let source = try LinuxSource(disks: [disk.name], places: places, migration: "m1")
       defer { source.stop() }
       let prepared = try source.prepare(restart: true)
       #expect(prepared.voided == nil)
@@ -113,7 +113,9 @@ struct LinuxSourceTests {
       #expect(!bench.source.thaw())
       bench.source.settle([Extent(disk: 0, range: 0..<200 << 20)])
       let place = Self.raw.lowerBound + 3 * Self.mebibyte
-      #expect(try bench.source.prepare(restart: false).pending.map(\.range) == [place..<place + 65536])
+      #expect(try bench.taken().contains(place..<place + 65536))
+      // Another sync of the same marks is told of it again.
+      #expect(try bench.source.prepare(restart: false).voided == nil)
       #expect(try bench.taken().contains(place..<place + 65536))
       // The next one is quiet.
       try bench.begin()
@@ -198,7 +200,7 @@ struct LinuxSourceTests {
     try withBench(swap: false) { bench in
       var places = bench.places
       places.volatile = bench.disk.mountPoint + "/run"
-      let source = try LinuxSource(disks: [bench.disk.name], places: places)
+      let source = try LinuxSource(disks: [bench.disk.name], places: places, migration: "m1")
       defer { source.stop() }
       let failure = #expect(throws: SyncFailure.self) { _ = try source.freeze(hold: true) }
       #expect(failure?.code == "freeze_failed" && failure?.message.contains("tmpfs") == true)
@@ -217,12 +219,12 @@ struct LinuxSourceTests {
         places.volatile = "/dev/shm/godwit-test-\(UUID().uuidString.prefix(8))"
         defer { try? FileManager.default.removeItem(atPath: places.volatile) }
         for disk in [first, second] {
-          let half = try LinuxSource(disks: [disk.name], places: places)
+          let half = try LinuxSource(disks: [disk.name], places: places, migration: "m1")
           defer { half.stop() }
           let failure = #expect(throws: SyncFailure.self) { try half.prepare(restart: true) }
           #expect(failure?.code == "disk_missing")
         }
-        let whole = try LinuxSource(disks: [first.name, second.name], places: places)
+        let whole = try LinuxSource(disks: [first.name, second.name], places: places, migration: "m1")
         defer { whole.stop() }
         _ = try whole.prepare(restart: true)
         _ = try whole.freeze(hold: false)

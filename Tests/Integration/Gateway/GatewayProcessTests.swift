@@ -10,49 +10,14 @@ import Wire
 @Suite(.timeLimit(.minutes(3)), .serialized) struct GatewayProcessTests {
   private let lab: GatewayLab
 
-  init() throws {
-    lab = try GatewayLab()
-    try Base64URL.encode(lab.issuer.publicKey).write(
-      toFile: lab.path("issuer"), atomically: true, encoding: .utf8)
-  }
+  init() throws { lab = try GatewayLab() }
 
-  /// Starts the program and waits for its line.
-  private func start() throws -> (process: Process, gateway: RunningGateway) {
-    let process = Process()
-    let here = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    process.executableURL = URL(fileURLWithPath: here).deletingLastPathComponent().appendingPathComponent(
-      "godwit-gateway")
-    process.arguments = [
-      "--state", lab.path("state"), "--issuer-key", lab.path("issuer"),
-      "--certificate", lab.identity.certificateFile, "--private-key", lab.identity.keyFile
-    ]
-    let output = Pipe()
-    process.standardOutput = output
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    struct Line: Decodable {
-      var port: Int
-      var key: String
-    }
-    var bytes = Data()
-    while bytes.last != UInt8(ascii: "\n") {
-      let more = output.fileHandleForReading.readData(ofLength: 1)
-      guard !more.isEmpty else { throw CocoaError(.fileReadUnknown) }
-      bytes += more
-    }
-    let line = try JSONDecoder().decode(Line.self, from: bytes)
-    return (process, RunningGateway(lab: lab, port: line.port, publicKey: Base64URL.decode(line.key) ?? []))
-  }
-
-  private func end(_ process: Process, _ signal: Int32) {
-    kill(process.processIdentifier, signal)
-    process.waitUntilExit()
-  }
+  private func end(_ process: Process, _ signal: Int32) { GatewayLab.end(process, signal) }
 
   @Test func `after SIGKILL the old epoch is closed, and the sync goes on from what was settled`() async throws {
     let disk = try lab.volume("v1", size: 4 << 20)
     let agent = AgentKey()
-    let (first, gateway) = try start()
+    let (first, gateway) = try lab.startProcess()
     defer { if first.isRunning { end(first, SIGKILL) } }
     let epoch = try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
       try await source.open()
@@ -62,7 +27,7 @@ import Wire
       end(first, SIGKILL)
       return source.epoch
     }
-    let (second, again) = try start()
+    let (second, again) = try lab.startProcess()
     defer { if second.isRunning { end(second, SIGKILL) } }
     #expect(again.publicKey == gateway.publicKey)
     try await again.withSource(session: "s1", disks: [disk], agent: agent) { source in
@@ -90,7 +55,7 @@ import Wire
     let agent = AgentKey()
     var settled = 0
     for round in 0..<8 as Range<UInt64> {
-      let (process, gateway) = try start()
+      let (process, gateway) = try lab.startProcess()
       defer { if process.isRunning { end(process, SIGKILL) } }
       settled += try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
         try await source.open(fresh: false)

@@ -20,8 +20,9 @@ final class GatewayLab: Sendable {
   /// Seconds since 1970, for gateways and grants; moved by tests.
   let clock = Mutex(Int(Date().timeIntervalSince1970))
 
-  init() throws {
-    folder = NSTemporaryDirectory() + "godwit-gateway-" + UUID().uuidString
+  /// - Parameter place: where its folder goes.
+  init(in place: String = NSTemporaryDirectory()) throws {
+    folder = place + "/godwit-gateway-" + UUID().uuidString
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     authority = try CertificateAuthority.open(folder: folder + "/ca")
     identity = try authority.server("gateway", hosts: ["127.0.0.1", "localhost"])
@@ -115,11 +116,11 @@ struct RunningGateway: Sendable {
   /// Runs `body` as a source that was granted a session.
   func withSource<T: Sendable>(
     session: String, disks: [SessionGrant.Disk], agent: AgentKey = AgentKey(), tenant: String = "t1",
-    migration: String = "m1", _ body: @Sendable (TestSource) async throws -> T
+    migration: String = "m1", connections: Int = 8, _ body: @Sendable (TestSource) async throws -> T
   ) async throws -> T {
     let grant = lab.grant(session: session, disks: disks, agent: agent, tenant: tenant, migration: migration)
     let token = try CompactJWS.sign(grant, with: lab.issuer)
-    return try await withClient(agent) { client in
+    return try await withClient(agent, connections: connections) { client in
       try await body(TestSource(client: client, base: base, session: session, token: token, agent: agent))
     }
   }

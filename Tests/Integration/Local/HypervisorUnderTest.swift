@@ -38,8 +38,9 @@ final class HypervisorUnderTest: Sendable {
   }
 
   var state: String { "\(path)/state" }
+  var endpoint: String { "http://" + address.withLock { $0 } }
   var provider: Provider {
-    get throws { try .local(endpoint: "http://" + address.withLock { $0 }, token: Self.token) }
+    get throws { try .local(endpoint: endpoint, token: Self.token) }
   }
 
   func write(_ text: String, _ name: String) throws {

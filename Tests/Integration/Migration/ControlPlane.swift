@@ -15,7 +15,10 @@ struct ControlPlane: Codable, Sendable {
   var folder: String
   /// Of the fake cloud.
   var endpoint: String
-  /// Of the gateway.
+  /// How agents reach the migration service; nobody listens there unless a test says so.
+  var publicURL = Self.publicURL
+  /// The gateway that agents are sent to; where none is named, one that only decides sessions, at `gatewayURL`.
+  var gateway: CloudsAPI.Gateway?
   var gatewayURL = ""
 
   var migrationSocket: String { folder + "/migration.sock" }
@@ -23,33 +26,47 @@ struct ControlPlane: Codable, Sendable {
 
   func key(_ name: String) throws -> AgentKey { try SigningKey.open(file: "\(folder)/\(name).key") }
 
-  func services(faults: FaultPoints) throws -> [any Service] {
+  /// - Parameters:
+  ///   - bindings: where the migration service listens besides its socket.
+  ///   - now: seconds since 1970.
+  ///   - providers: besides the fake cloud.
+  func services(
+    faults: FaultPoints = .none, bindings: [HTTPServer.Binding] = [],
+    now: @escaping @Sendable () -> Double = { Date().timeIntervalSince1970 },
+    providers: [String: ProviderFactory] = [:]
+  ) throws -> [any Service] {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let (migration, front) = (try key("migration"), try key("front"))
-    let gateway = CloudsAPI.Gateway(
-      url: gatewayURL, ca: "", key: Base64URL.encode(try key("gateway").publicKey))
+    let handedOut =
+      try self.gateway
+      ?? CloudsAPI.Gateway(url: gatewayURL, ca: "", key: Base64URL.encode(try key("gateway").publicKey))
+    let fake: ProviderFactory = { endpoint, secret in try FakeProvider(endpoint: endpoint, secret: secret).provider }
     let clouds = CloudsService(
       .init(
         folder: folder + "/clouds", socket: cloudsSocket,
-        callers: ["migration": migration.publicKey, "front": front.publicKey], gateways: [gateway],
-        providers: ["fake": { endpoint, secret in try FakeProvider(endpoint: endpoint, secret: secret).provider }]),
+        callers: ["migration": migration.publicKey, "front": front.publicKey], gateways: [handedOut],
+        providers: providers.merging(["fake": fake]) { $1 }),
       logger: logger,
       pace: .init(tick: 0.05, backoff: Backoff(base: 0.02, ceiling: 0.2), poll: 0.04, grace: 0.05, attempts: 50),
-      now: { Date().timeIntervalSince1970 }, onRunning: {})
+      now: now, onRunning: {})
     let service = try MigrationService(
       configuration: MigrationConfiguration(
-        database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)],
-        callers: ["front": front.publicKey], clouds: .unix(path: cloudsSocket), publicURL: Self.publicURL,
+        database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)] + bindings,
+        callers: ["front": front.publicKey], clouds: .unix(path: cloudsSocket), publicURL: publicURL,
         certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", pollInterval: 0.05,
-        settleInterval: 0.05, leaseSeconds: 1, agentSilence: 2, faults: faults),
+        settleInterval: 0.05, leaseSeconds: 1, agentSilence: 2,
+        clock: WorkflowClock(now: { Date(timeIntervalSince1970: now()) }, sleep: WorkflowClock.system.sleep),
+        faults: faults),
       logger: logger)
     return [clouds, service]
   }
 
   /// Runs until cancelled.
-  func run(faults: FaultPoints = .none) async throws {
+  func run(faults: FaultPoints = .none) async throws { try await run(services(faults: faults)) }
+
+  func run(_ services: [any Service]) async throws {
     let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    try await ServiceGroup(configuration: .init(services: services(faults: faults), logger: logger)).run()
+    try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
   }
 
   private static func freePort() throws -> Int {
@@ -67,21 +84,15 @@ struct ControlPlane: Codable, Sendable {
     return Int(UInt16(bigEndian: address.sin_port))
   }
 
-  /// Runs `body` beside a fake cloud, and beside a control plane unless that is run elsewhere.
+  /// Runs `body` beside a fake cloud in a process of its own, and beside a control plane unless that is run elsewhere.
   static func test<Value: Sendable>(
     running: Bool = true, _ body: @escaping @Sendable (ControlPlane, FakeCloudAdmin) async throws -> Value
   ) async throws -> Value {
     let folder = "/var/tmp/godwit-\(UUID().uuidString.prefix(13))"
     try PrivateFile.makeFolder(folder)
     defer { try? FileManager.default.removeItem(atPath: folder) }
-    let cloud = try FakeCloud(folder: folder + "/cloud")
-    let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-    let routes = FakeCloudRoutes(cloud, secret: nil)
-    return try await HTTPServer.whileRunning(
-      .tcp(host: "127.0.0.1", port: 0, tls: nil), logger: logger, routes: { routes.add(to: $0) }
-    ) { place in
-      guard case .tcp(_, let port) = place else { throw CancellationError() }
-      let plane = ControlPlane(folder: folder, endpoint: "http://127.0.0.1:\(port)")
+    return try await FakeCloudProcess.with(folder: folder) { endpoint in
+      let plane = ControlPlane(folder: folder, endpoint: endpoint)
       for name in ["migration", "front", "gateway"] { _ = try plane.key(name) }
       return try await plane.test(running: running, body)
     }
@@ -101,18 +112,25 @@ struct ControlPlane: Codable, Sendable {
       routes: { [plane] in DecidingGateway(plane: plane).add(to: $0) }
     ) { [plane] _ in
       guard running else { return try await body(plane, admin) }
-      return try await withThrowingTaskGroup(of: Value?.self) { group in
-        group.addTask {
-          try await plane.run()
-          return nil
-        }
-        group.addTask { try await body(plane, admin) }
-        defer { group.cancelAll() }
-        while let value = try await group.next() {
-          if let value { return value }
-        }
-        throw CancellationError()
+      return try await plane.whileRunning(plane.services()) { try await body(plane, admin) }
+    }
+  }
+
+  /// Runs services while `body` runs.
+  func whileRunning<Value: Sendable>(
+    _ services: [any Service], _ body: @escaping @Sendable () async throws -> Value
+  ) async throws -> Value {
+    try await withThrowingTaskGroup(of: Value?.self) { group in
+      group.addTask {
+        try await run(services)
+        return nil
       }
+      group.addTask { try await body() }
+      defer { group.cancelAll() }
+      while let value = try await group.next() {
+        if let value { return value }
+      }
+      throw CancellationError()
     }
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import NIOCore
+import NIOHTTP1
 import ServiceKit
 import Synchronization
 import Wire
@@ -45,7 +46,7 @@ struct Owner: Sendable {
 
   /// Asks until something holds.
   func until<Value: Decodable>(
-    _ rest: String, as type: Value.Type = Value.self, seconds: Double = 60, _ holds: (Value) -> Bool
+    _ rest: String, as type: Value.Type = Value.self, seconds: Double = 120, _ holds: (Value) -> Bool
   ) async throws -> Value {
     let end = ContinuousClock.now + .seconds(seconds)
     while true {
@@ -57,11 +58,13 @@ struct Owner: Sendable {
   }
 
   /// The target `cloud`, an enrolled agent, and a migration of its machine that syncs when asked.
-  func begin(_ agent: SimulatedAgent, schedule: Int? = nil, retention: Int = 2) async throws -> MigrationAPI.Migration {
+  /// - Parameter target: where to, if not to the fake cloud.
+  func begin(
+    _ agent: SimulatedAgent, on target: CloudsAPI.TargetWish? = nil, schedule: Int? = nil, retention: Int = 2
+  ) async throws -> MigrationAPI.Migration {
+    let target = target ?? CloudsAPI.TargetWish(provider: "fake", endpoint: plane.endpoint)
     _ = try await insisting {
-      try await clouds.put(
-        path("targets/cloud"), CloudsAPI.TargetWish(provider: "fake", endpoint: plane.endpoint),
-        as: CloudsAPI.Target.self)
+      try await clouds.put(path("targets/cloud"), target, as: CloudsAPI.Target.self)
     }
     let token: MigrationAPI.EnrolmentToken = try await post("enrolment-tokens")
     try await agent.enrol(token.token)
@@ -76,6 +79,13 @@ struct Owner: Sendable {
   func order(_ rest: String, _ body: some Encodable & Sendable = Nothing()) async throws {
     do { _ = try await post(rest, body, as: MigrationAPI.Migration.self) } catch let problem as Problem
       where problem.status == 409
+    {}
+  }
+
+  /// Asks for an end; that it is under way or over already is fine.
+  func delete(_ rest: String) async throws {
+    do { _ = try await insisting { try await migration.send(.DELETE, path(rest)) } } catch let problem as Problem
+      where [404, 409].contains(problem.status)
     {}
   }
 

@@ -19,6 +19,8 @@ final class SimulatedAgent: Sendable {
     /// What it answers to the next sync instead of a receipt.
     var failure: AgentReport.Failure?
     var forge = false
+    /// A final sync goes on until it is cancelled.
+    var holdsFinal = false
     /// What it does in a final sync instead of sealing and reporting.
     var final = Final.seals
   }
@@ -35,8 +37,16 @@ final class SimulatedAgent: Sendable {
   let key: AgentKey
   let plane: ControlPlane
   let state = Mutex(State())
+  private let disks: [MachineDescription.Disk]
+  private let onSync: @Sendable ([SessionGrant.Disk]) async throws -> Void
 
-  init(_ plane: ControlPlane, key: AgentKey = AgentKey()) { (self.plane, self.key) = (plane, key) }
+  /// - Parameter onSync: what moves bytes to the volumes of a grant, where a test wants any.
+  init(
+    _ plane: ControlPlane, key: AgentKey = AgentKey(), disks: [MachineDescription.Disk] = machine.disks,
+    onSync: @escaping @Sendable ([SessionGrant.Disk]) async throws -> Void = { _ in }
+  ) {
+    (self.plane, self.key, self.disks, self.onSync) = (plane, key, disks, onSync)
+  }
 
   static let machine = MachineDescription(
     hostname: "web-1", architecture: "x86_64", firmware: .bios, kernel: "4.19", cpus: 2, memory: 1 << 30,
@@ -47,7 +57,9 @@ final class SimulatedAgent: Sendable {
   }
 
   func enrol(_ token: String) async throws {
-    let request = EnrolmentRequest(token: token, agentVersion: "test", machine: Self.machine)
+    var machine = Self.machine
+    machine.disks = disks
+    let request = EnrolmentRequest(token: token, agentVersion: "test", machine: machine)
     let credential: AgentCredential = try await insisting {
       try JSONDecoder().decode(
         AgentCredential.self, from: try await self.send(.POST, "/v1/enrolments", try JSONEncoder().encode(request)))
@@ -76,10 +88,11 @@ final class SimulatedAgent: Sendable {
       try await beginFinal(sync, command)
     case .sync(let sync):
       try await report(AgentReport(command: command.id, state: .running, progress: progress(sync)))
+      if sync.final, state.withLock({ $0.holdsFinal }) { return }
       if let failure = state.withLock({ $0.failure }) {
         try await report(AgentReport(command: command.id, state: .failed, failure: failure))
       } else {
-        try await report(AgentReport(command: command.id, state: .done, receipt: try receipt(sync)))
+        try await report(AgentReport(command: command.id, state: .done, receipt: try await receipt(sync)))
         if sync.final { state.withLock { $0.ended = true } }
       }
     case .uninstall:
@@ -92,7 +105,12 @@ final class SimulatedAgent: Sendable {
       }
       try await report(AgentReport(command: command.id, state: .done))
       if conclusion == .sealed { state.withLock { $0.ended = true } }
-    case .cancel, .describe: try await report(AgentReport(command: command.id, state: .done))
+    case .cancel(let other, nil):
+      try await report(AgentReport(command: command.id, state: .done))
+      guard state.withLock({ $0.holdsFinal }) else { return }
+      let failure = AgentReport.Failure(code: "cancelled", message: "the sync was cancelled by command")
+      try await report(AgentReport(command: other, state: .failed, failure: failure, sourceRuns: true))
+    case .describe: try await report(AgentReport(command: command.id, state: .done))
     case .rehearse: try await report(AgentReport(command: command.id, state: .refused))
     }
   }
@@ -102,7 +120,7 @@ final class SimulatedAgent: Sendable {
     guard state.withLock({ $0.sealed.updateValue(1, forKey: sync.session) == nil }) else { return }
     try await report(AgentReport(command: command.id, state: .running, progress: progress(sync, phase: "sealing")))
     let final = state.withLock { $0.final }
-    if final == .sealsUnheard { try plane.seal(try receipt(sync)) }
+    if final == .sealsUnheard { try plane.seal(try await receipt(sync)) }
     if final != .waits { state.withLock { $0.ended = true } }
   }
 
@@ -111,10 +129,11 @@ final class SimulatedAgent: Sendable {
       phase: phase, mode: sync.mode, usedBytes: 1, doneBytes: 0, wireBytes: 0, sentBytes: 0, dirtyBytes: 0)
   }
 
-  private func receipt(_ sync: SyncCommand) throws -> SealReceipt {
+  private func receipt(_ sync: SyncCommand) async throws -> SealReceipt {
     let grant = try CompactJWS.verify(
       sync.grant, publicKey: try plane.key("migration").publicKey, as: SessionGrant.self)
     guard grant.cnf.jkt == key.thumbprint, grant.session == sync.session else { throw CancellationError() }
+    try await onSync(grant.disks)
     let chain = ManifestChain(session: sync.session, previous: "")
     let receipt = SealReceipt(
       session: sync.session, migration: sync.migration, chain: chain.hex, agentSignature: try chain.sign(with: key),
@@ -150,7 +169,7 @@ final class SimulatedAgent: Sendable {
   func send(_ method: HTTPMethod, _ path: String, _ body: Data?, jti: String = UUID().uuidString) async throws -> Data {
     let token = state.withLock { $0.token }
     let proof = try KeyProof.make(
-      key: key, method: method.rawValue, url: ControlPlane.publicURL + path, accessToken: token,
+      key: key, method: method.rawValue, url: plane.publicURL + path, accessToken: token,
       now: Int(Date().timeIntervalSince1970), jti: jti)
     let client = try RESTClient(
       name: "migration", endpoint: .unix(path: plane.migrationSocket), timeout: .seconds(5), repeats: false

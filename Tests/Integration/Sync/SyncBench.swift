@@ -15,15 +15,20 @@ final class SyncBench: Sendable {
   private let issuer = AgentKey()
   private let identity: CertificateAuthority.ServerIdentity
   private let authority: String
+  private let gatewayArguments: [String]
   private let process = Mutex<(process: Process, port: Int)?>(nil)
   private let pool = NIOThreadPool(numberOfThreads: 4)
 
   var source: String { folder + "/source.raw" }
   var replica: String { folder + "/replica.raw" }
 
-  /// - Parameter size: bytes of the disk.
-  static func with<Result>(size: UInt64, _ body: (SyncBench) async throws -> Result) async throws -> Result {
-    let bench = try SyncBench(size: size)
+  /// - Parameters:
+  ///   - size: bytes of the disk.
+  ///   - gateway: further arguments of the gateway.
+  static func with<Result>(
+    size: UInt64, gateway: [String] = [], _ body: (SyncBench) async throws -> Result
+  ) async throws -> Result {
+    let bench = try SyncBench(size: size, gateway: gateway)
     do {
       try bench.startGateway()
       let result = try await body(bench)
@@ -35,8 +40,8 @@ final class SyncBench: Sendable {
     }
   }
 
-  private init(size: UInt64) throws {
-    self.size = size
+  private init(size: UInt64, gateway: [String]) throws {
+    (self.size, gatewayArguments) = (size, gateway)
     folder = "/var/tmp/godwit-sync-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let authority = try CertificateAuthority.open(folder: folder + "/ca")
@@ -67,10 +72,11 @@ final class SyncBench: Sendable {
   func startGateway(port: Int = 0) throws {
     let gateway = Process()
     gateway.executableURL = URL(filePath: Self.program("godwit-gateway"))
-    gateway.arguments = [
-      "--listen", "127.0.0.1:\(port)", "--state", folder + "/state", "--issuer-key", folder + "/issuers",
-      "--certificate", identity.certificateFile, "--private-key", identity.keyFile
-    ]
+    gateway.arguments =
+      [
+        "--listen", "127.0.0.1:\(port)", "--state", folder + "/state", "--issuer-key", folder + "/issuers",
+        "--certificate", identity.certificateFile, "--private-key", identity.keyFile
+      ] + gatewayArguments
     let output = Pipe()
     gateway.standardOutput = output
     _ = FileManager.default.createFile(atPath: folder + "/gateway.log", contents: nil)
@@ -94,6 +100,17 @@ final class SyncBench: Sendable {
     gateway.waitUntilExit()
   }
 
+  /// Empties the replica and what the gateway knows of it.
+  func forgetReplica() throws {
+    let port = port
+    killGateway()
+    try FileManager.default.removeItem(atPath: folder + "/state")
+    guard truncate(replica, 0) == 0, truncate(replica, off_t(size)) == 0 else {
+      throw BenchFailure(what: "truncate \(replica)")
+    }
+    try startGateway(port: port)
+  }
+
   /// Keeps what the gateway holds, state and replica, as a backup would.
   func keepGateway() throws {
     for name in ["state", "replica.raw"] {
@@ -111,11 +128,13 @@ final class SyncBench: Sendable {
   var connection: ConnectionSettings { ConnectionSettings(authority: authority) }
 
   func command(
-    _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init()
+    _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init(),
+    location: String? = nil
   ) throws -> SyncCommand {
-    return SyncCommand(
+    SyncCommand(
       migration: "migration", session: session, mode: mode, final: final, gateway: "https://127.0.0.1:\(port)",
-      grant: try CompactJWS.sign(grant(session, key: key), with: issuer), disks: ["file"], limits: limits)
+      grant: try CompactJWS.sign(grant(session, key: key, location: location), with: issuer),
+      disks: ["file"], limits: limits)
   }
 
   /// Has the gateway decide a session, as the control plane does.
@@ -129,11 +148,11 @@ final class SyncBench: Sendable {
     return try JSONDecoder().decode(ConcludeAnswer.self, from: Data(answer.body.readableBytesView))
   }
 
-  private func grant(_ session: String, key: AgentKey) -> SessionGrant {
+  private func grant(_ session: String, key: AgentKey, location: String? = nil) -> SessionGrant {
     // The digits at the end of the session's name are its ordinal.
     SessionGrant(
       tenant: "tenant", migration: "migration", session: session, ordinal: UInt64(session.dropFirst()) ?? 0,
-      disks: [.init(volume: "volume", location: replica, size: size)], cnf: .init(jkt: key.thumbprint),
+      disks: [.init(volume: "volume", location: location ?? replica, size: size)], cnf: .init(jkt: key.thumbprint),
       exp: Int(Date().timeIntervalSince1970) + 3600)
   }
 

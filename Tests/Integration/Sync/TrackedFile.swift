@@ -29,13 +29,13 @@ final class TrackedFile: SyncSource {
   let onCommit: @Sendable () -> Void
 
   init(
-    path: String, reader: (any BlockReader)? = nil,
+    path: String, name: String = "file", reader: (any BlockReader)? = nil,
     onTake: @escaping @Sendable (TrackedFile, Int) -> Void = { _, _ in },
     onCommit: @escaping @Sendable () -> Void = {}
   ) throws {
     self.onCommit = onCommit
     file = try RawFile(path: path)
-    disks = [SyncDisk(name: "file", reader: reader ?? file, block: Self.block)]
+    disks = [SyncDisk(name: name, reader: reader ?? file, block: Self.block)]
     state = Mutex(State())
     self.onTake = onTake
   }

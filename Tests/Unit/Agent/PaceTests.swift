@@ -27,7 +27,6 @@ import Wire
     // A quarter of a second's worth is there at once, the rest comes at the rate.
     for _ in 0..<6 { try await pace.beforeSend(1_000_000) }
     #expect(.now - begin >= .milliseconds(300))
-    #expect(.now - begin < .seconds(10))
   }
 
   @Test func `a slow disk is given room, and the room is taken back`() {

@@ -337,7 +337,8 @@ import Testing
     #expect(end.last.last == .freeze(hold: true))
     #expect(sync.handle(.frozen) == [.take(syncFirst: false)])
     let sent = sync.handle(.taken([Extent(disk: 0, range: 0..<16)]))
-    #expect(settle(&sync, sent).last == .seal(epoch: epoch, final: true))
+    #expect(settle(&sync, sent).last == .take(syncFirst: false))
+    #expect(sync.handle(.taken([])).last == .seal(epoch: epoch, final: true))
   }
 
   @Test func `rounds that shrink are not counted`() {

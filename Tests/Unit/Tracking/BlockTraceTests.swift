@@ -71,7 +71,8 @@ struct BlockTraceTests {
     var records = BlockTraceRecords()
     var found = 0
     var bytes = Self.stream
-    bytes[53] ^= 1
+    // In the mark that begins the second record.
+    bytes[54] ^= 1
     for part in [bytes, Self.stream] { part.withUnsafeBytes { records.feed($0) { _ in found += 1 } } }
     #expect(records.isBroken)
     #expect(found == 0)

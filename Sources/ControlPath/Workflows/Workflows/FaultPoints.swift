@@ -61,12 +61,14 @@ public struct FaultPoints: Sendable {
   }
 
   /// See `GODWIT_KILL_EACH`.
-  public static func killingEach(namesIn file: String) -> FaultPoints {
+  /// - Parameter prefixes: only points whose names begin with one of these.
+  public static func killingEach(namesIn file: String, among prefixes: [String] = [""]) -> FaultPoints {
     let known = (try? String(contentsOfFile: file, encoding: .utf8)) ?? ""
     let seen = Set(known.split(separator: "\n").map(String.init))
     return FaultPoints { point in
-      guard !seen.contains("\(point)") else { return }
-      append("\(point)\n", to: file)
+      let name = "\(point)"
+      guard !seen.contains(name), prefixes.contains(where: name.hasPrefix) else { return }
+      append(name + "\n", to: file)
       raise(SIGKILL)
     }
   }

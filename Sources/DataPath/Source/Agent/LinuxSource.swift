@@ -113,7 +113,13 @@ public final class LinuxSource: SyncSource {
 
   private func checkSizes() throws {
     for disk in disks {
-      guard let now = DiskCounters.size(disk.name), now != disk.reader.size else { continue }
+      // A disk that was pulled out has no size any more, or is not there at all.
+      let now = DiskCounters.size(disk.name) ?? 0
+      guard now > 0 else {
+        throw SyncFailure(
+          BlockError(.vanished, call: "size", device: "/dev/\(disk.name)", reason: "the disk is gone"))
+      }
+      guard now != disk.reader.size else { continue }
       throw SyncFailure(
         code: "disk_resized",
         message: "the disk \(disk.name) had \(disk.reader.size) bytes when its migration began and has \(now) now; "

@@ -11,8 +11,9 @@ final class Pace: Sendable {
     var cpuSeconds: Double
     var latencies: [DiskLatency]
     var sampled: ContinuousClock.Instant
-    /// Waiting before each read, because the disk is slow for its owner.
+    /// Between two reads, because the disk is slow for its owner; and when the next may begin.
     var pause: Duration = .zero
+    var next: ContinuousClock.Instant
   }
 
   private static let shortest = Duration.milliseconds(10)
@@ -31,7 +32,7 @@ final class Pace: Sendable {
         link: TokenBucket(rate: link, burst: (link ?? 0) / 4, now: now),
         read: TokenBucket(rate: read, burst: (read ?? 0) / 4, now: now),
         cpu: TokenBucket(rate: limits.cpu, burst: 0.25, now: now), cpuSeconds: Self.cpuSeconds(),
-        latencies: disks.map(DiskLatency.init), sampled: now))
+        latencies: disks.map(DiskLatency.init), sampled: now, next: now))
   }
 
   /// Waits until `bytes` may be read.
@@ -41,8 +42,11 @@ final class Pace: Sendable {
       let cpu = Self.cpuSeconds()
       defer { state.cpuSeconds = cpu }
       sampleLatency(&state, now: now)
+      // One after the other, however many frames are under way.
+      let turn = state.pause > .zero ? max(now, state.next) + state.pause : now
+      state.next = turn
       return max(
-        state.read.spend(Double(bytes), now: now), state.cpu.spend(cpu - state.cpuSeconds, now: now), state.pause)
+        state.read.spend(Double(bytes), now: now), state.cpu.spend(cpu - state.cpuSeconds, now: now), turn - now)
     }
     if wait > .zero { try await Task.sleep(for: wait) }
   }

@@ -60,6 +60,8 @@ struct BlockTraceRecords {
     if category & Category.notify != 0 { return nil }
     let sector = all.loadUnaligned(fromByteOffset: start + 16, as: UInt64.self)
     let sectors = UInt64(all.word(start + 24)) / 512
+    // A flush names none.
+    if sectors == 0 { return nil }
     let isDiscard = category & Category.discard != 0
     if action & 0xff == queued {
       return isDiscard ? Event(kind: .queuedDiscard, sector: sector, sectors: sectors) : nil

@@ -204,7 +204,7 @@ public final class KernelTracker: ChangeTracker {
     state.withLock {
       ($0.trackers, $0.backlog) = ([], [])
       $0.void = $0.void ?? .stopped
-      keeper?.clean()
+      keeper?.removeAll()
     }
   }
 }

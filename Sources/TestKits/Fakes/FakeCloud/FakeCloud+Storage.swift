@@ -85,7 +85,8 @@ extension FakeCloud {
       guard source.readyAt <= now() else { throw ProviderError(.unavailable, "volume \(volume) is not ready") }
       try SparseCopy.copy(volumePath(volume.rawValue), to: snapshotPath(id.rawValue), size: source.value.size)
       let snapshot = Snapshot(id: id, volume: volume, size: source.value.size, state: .creating, tags: tags)
-      let record = stored(snapshot)
+      var record = stored(snapshot)
+      if faults.failsSnapshot() { record.hasFailed = true }
       state.snapshots[id.rawValue] = record
       effect = "created snapshot"
       return shown(record)
@@ -130,7 +131,8 @@ extension FakeCloud {
 
   private func shown(_ record: Stored<Snapshot>) -> Snapshot {
     var snapshot = record.value
-    snapshot.state = record.goneAt != nil ? .deleting : record.readyAt <= now() ? .ready : .creating
+    let end = record.hasFailed == true ? ResourceState.failed : .ready
+    snapshot.state = record.goneAt != nil ? .deleting : record.readyAt <= now() ? end : .creating
     return snapshot
   }
 }

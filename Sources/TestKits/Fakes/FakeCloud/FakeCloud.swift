@@ -97,6 +97,8 @@ struct Stored<Value: Codable & Sendable>: Codable, Sendable {
   /// Where it is attached; when a machine was started.
   var location: String?
   var startedAt: Double?
+  /// Of a snapshot: it ends as failed.
+  var hasFailed: Bool?
 
   func isGone(at time: Double) -> Bool { goneAt.map { $0 <= time } ?? false }
 }

@@ -14,6 +14,8 @@ public struct Faults: Codable, Hashable, Sendable {
   public var createDelay = 0.0
   /// Seconds for which what was deleted is still seen as `deleting`.
   public var deleteDelay = 0.0
+  /// So many of the next snapshots end as failed.
+  public var failingSnapshots = 0
   /// Of the dice.
   public var seed: UInt64 = 1
   public init() {}
@@ -24,6 +26,7 @@ public struct FaultHits: Codable, Hashable, Sendable {
   public var errors = 0
   public var throttles = 0
   public var lostAnswers = 0
+  public var snapshots = 0
   public init() {}
 }
 
@@ -43,6 +46,15 @@ final class FaultInjector: Sendable {
 
   func set(_ settings: Faults) {
     state.withLock { $0 = State(settings: settings, hits: FaultHits(), dice: settings.seed) }
+  }
+
+  /// Whether the snapshot that is being made ends as failed.
+  func failsSnapshot() -> Bool {
+    state.withLock { state in
+      guard state.hits.snapshots < state.settings.failingSnapshots else { return false }
+      state.hits.snapshots += 1
+      return true
+    }
   }
 
   func roll() -> Verdict {

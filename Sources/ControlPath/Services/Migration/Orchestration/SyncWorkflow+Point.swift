@@ -5,6 +5,9 @@ import Workflows
 
 /// From the seal to the point: snapshots, the record, and the points that retention lets go.
 extension Orchestrator {
+  /// Attempts at the snapshots of a point before it is told.
+  static let snapshotAttempts = 3
+
   static func snapshotID(_ sync: String, _ disk: Int) -> String { "\(sync)-\(disk)" }
 
   func takeSnapshots(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
@@ -33,8 +36,26 @@ extension Orchestrator {
         try await clouds.deleteSnapshot(id)
       }
     }
-    if failed { return .next("snapshot") }
+    if failed { return try await repeatSnapshots(&state, context) }
     return ready ? .next("record") : later(context)
+  }
+
+  /// A target that goes on failing ends the sync, and the point before stays the last; but not a final one, as the
+  /// source may be off: that only tells.
+  private func repeatSnapshots(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
+    let failures = (state.snapshotFailures ?? 0) + 1
+    state.snapshotFailures = failures
+    guard failures >= Self.snapshotAttempts else { return .next("snapshot") }
+    let (tenant, migrationID) = (context.tenant, state.migration)
+    guard try await database.find(SyncRow.self, tenant, state.sync)?.final != true else {
+      try await database.update(MigrationRow.self, tenant, migrationID) { $0.problem = Problem(.snapshotFailed) }
+      return .next("snapshot")
+    }
+    let migration = try await migration(tenant, migrationID)
+    for index in migration.disks.indices {
+      try await clouds(tenant).deleteSnapshot(Self.snapshotID(state.sync, index))
+    }
+    return .failed(.snapshotFailed)
   }
 
   func recordPoint(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
@@ -104,4 +125,10 @@ extension Orchestrator {
       _ = try PointRow.filter(Column("tenant") == point.tenant && Column("id") == point.id).deleteAll(db)
     }
   }
+}
+
+extension WorkflowProblem {
+  static let snapshotFailed = WorkflowProblem(
+    code: "snapshot_failed", detail: "The target failed to make the snapshots of the point, again and again.",
+    remedy: "Look at the target's own log and quotas. The last point stays good; the next sync tries anew.")
 }

@@ -10,6 +10,8 @@ struct SyncState: Codable, Sendable {
   var locations: [String] = []
   var gateway: CloudsAPI.Gateway?
   var cancelSent = false
+  /// Times that the target failed to make the snapshots.
+  var snapshotFailures: Int?
   /// The gateway has retired the session of a final sync: it can never be sealed.
   var isRetired: Bool?
   /// The gateway's own receipt was taken for the agent's report.
