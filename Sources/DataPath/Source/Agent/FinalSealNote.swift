@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Glibc
 
 /// What outlives the agent, but not the machine's next start, once the seal of a final sync is requested: that the
 /// filesystems are frozen and stay so, and what their instant was.
@@ -6,6 +7,17 @@ struct FinalSealNote: Codable, Hashable, Sendable {
   var session: String
   /// As in `SyncSource.consistency`.
   var consistency: [String: String]
+  /// Mount points that are frozen.
+  var frozen: [String]
+
+  /// Whether an earlier life, or this one, requested the final seal of `session` and the machine stands still since. A
+  /// note of filesystems that somebody has thawed meanwhile is none.
+  static func holds(_ session: String, at places: AgentPlaces) -> Bool {
+    guard let note = read(at: places), note.session == session else { return false }
+    if FreezeGuard.areFrozen(note.frozen) { return true }
+    unlink(places.committed)
+    return false
+  }
 
   /// Nil where there is none, or it cannot be read.
   static func read(at places: AgentPlaces) -> FinalSealNote? {

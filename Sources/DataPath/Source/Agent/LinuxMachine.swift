@@ -44,9 +44,7 @@ public final class LinuxMachine: SourceMachine {
       zip(known, identities).map { ($0, $1.isEmpty ? nil : $1) }, among: offered.merging(named) { first, _ in first })
   }
 
-  public func hasCommitted(session: String) -> Bool {
-    FinalSealNote.read(at: places)?.session == session
-  }
+  public func hasCommitted(session: String) -> Bool { FinalSealNote.holds(session, at: places) }
 
   /// Thaws what an earlier life of the agent may have left frozen, unless the machine is to be switched off like that.
   /// Then log lines are held back, as they could wait for a filesystem that waits for us; else the hooks run that it

@@ -107,7 +107,8 @@ extension LinuxSource {
       let wasHeld = still.thaw()
       return wasQuiet && (wasHeld || state.stillness?.hasFrozen == false)
     }
-    if hasCommitted(session: session.withLock { $0 }) { forgetCommit() }
+    // Whichever session it names: what is thawed is not held for any.
+    if FinalSealNote.read(at: places) != nil { forgetCommit() }
     hooks.runPost()
     return held
   }

@@ -171,7 +171,7 @@ public final class LinuxSource: SyncSource {
     let (isCommitted, broken) = state.withLock { state -> (Bool, FreezeGuard?) in
       // Only what is surely held may be noted: a later life that finds the note takes the filesystems for frozen.
       if failure == nil, let still = state.still, still.filesystems.isEmpty || still.hold(),
-        (try? FinalSealNote(session: session, consistency: state.levels).write(to: places)) != nil
+        (try? Self.note(session, state, still).write(to: places)) != nil
       {
         return (true, nil)
       }
@@ -185,9 +185,11 @@ public final class LinuxSource: SyncSource {
     return isCommitted
   }
 
-  func hasCommitted(session: String) -> Bool {
-    FinalSealNote.read(at: places)?.session == session
+  private static func note(_ session: String, _ state: State, _ still: FreezeGuard) -> FinalSealNote {
+    FinalSealNote(session: session, consistency: state.levels, frozen: still.frozenMountPoints)
   }
+
+  func hasCommitted(session: String) -> Bool { FinalSealNote.holds(session, at: places) }
 
   public var consistency: [String: String] { state.withLock { $0.levels } }
 

@@ -11,7 +11,16 @@ public final class SyncRunner: Sendable {
   private let key: AgentKey
   private let group: any EventLoopGroup
   private let pool: NIOThreadPool
-  private let running = Mutex<(command: String, driver: SyncDriver, gateway: GatewayClient)?>(nil)
+  private struct Running {
+    let command: String
+    /// Nil while the disks are opened.
+    var driver: SyncDriver?
+    var gateway: GatewayClient?
+    /// It was told to stop meanwhile.
+    var cancelled: SyncFailure?
+  }
+
+  private let running = Mutex<Running?>(nil)
 
   /// Of the last sync, by migration: as long-lived as the marks that it belongs to.
   private let memories = Mutex<[String: ReplicaMemory]>([:])
@@ -30,13 +39,25 @@ public final class SyncRunner: Sendable {
   ///
   /// - Parameters:
   ///   - id: of the command.
+  ///   - source: asked for once no other sync runs here.
   ///   - hasCommitted: an earlier life had requested the seal of this very final sync.
   ///   - report: called every `interval` with how it goes, and for a final sync once more before the power goes off.
   public func run(
-    _ command: SyncCommand, id: String, source: any SyncSource, hasCommitted: Bool = false,
-    interval: Duration = .seconds(2), hush: @escaping @Sendable (Bool) -> Void = { _ in },
-    report: @escaping @Sendable (AgentReport) async -> Void
+    _ command: SyncCommand, id: String, source: @autoclosure @Sendable () async throws -> any SyncSource,
+    hasCommitted: Bool = false, interval: Duration = .seconds(2),
+    hush: @escaping @Sendable (Bool) -> Void = { _ in }, report: @escaping @Sendable (AgentReport) async -> Void
   ) async -> AgentReport {
+    let isFree = running.withLock { running in
+      guard running == nil else { return false }
+      running = Running(command: id)
+      return true
+    }
+    guard isFree else {
+      return AgentReport(
+        command: id, state: .refused,
+        failure: .init(code: "busy", message: "another sync is running here; wait for its end or cancel it"))
+    }
+    defer { running.withLock { $0 = nil } }
     let client: SecureClient
     do {
       client = try SecureClient(settings: connection, key: key, group: group, connections: Self.connections)
@@ -44,33 +65,40 @@ public final class SyncRunner: Sendable {
       return AgentReport(
         command: id, state: .failed, failure: .init(code: "bad_settings", message: "\(error)"))
     }
+    let final: AgentReport
+    do {
+      let driver = try await driver(
+        command, source: source(), client: client, hasCommitted: hasCommitted, hush: hush
+      ) { result in await report(Self.report(of: result, command, id: id)) }
+      if let conclusion = conclusions.withLock({ $0[id] }) { driver.conclude(conclusion) }
+      let result = await run(driver, id: id, interval: interval, report: report)
+      if let memory = result.memory { memories.withLock { $0[command.migration] = memory } }
+      final = Self.report(of: result, command, id: id)
+    } catch {
+      let failure = error as? SyncFailure ?? SyncFailure(code: "agent_error", message: "\(error)")
+      final = AgentReport(command: id, state: .failed, failure: failure.reported)
+    }
+    try? await client.shutdown()
+    return final
+  }
+
+  private func driver(
+    _ command: SyncCommand, source: any SyncSource, client: SecureClient, hasCommitted: Bool,
+    hush: @escaping @Sendable (Bool) -> Void, beforePowerOff: @escaping @Sendable (SyncDriver.Result) async -> Void
+  ) -> SyncDriver {
     let gateway = GatewayClient(
       client: client, base: command.gateway, session: command.session, grant: command.grant)
     let driver = SyncDriver(
       source: source, gateway: gateway, key: key, session: command.session, mode: .init(command.mode),
       final: command.final, resumesFinal: hasCommitted, memory: memories.withLock { $0[command.migration] },
-      limits: command.limits, pool: pool,
-      settings: Self.settings(command), hush: hush
-    ) { result in await report(Self.report(of: result, command, id: id)) }
-    let isFree = running.withLock { running in
-      guard running == nil else { return false }
-      running = (id, driver, gateway)
-      return true
+      limits: command.limits, pool: pool, settings: Self.settings(command), hush: hush, beforePowerOff: beforePowerOff)
+    let cancelled = running.withLock { running in
+      running?.driver = driver
+      running?.gateway = gateway
+      return running?.cancelled
     }
-    let final: AgentReport
-    if isFree {
-      if let conclusion = conclusions.withLock({ $0[id] }) { driver.conclude(conclusion) }
-      let result = await self.run(driver, id: id, interval: interval, report: report)
-      if let memory = result.memory { memories.withLock { $0[command.migration] = memory } }
-      final = Self.report(of: result, command, id: id)
-      running.withLock { $0 = nil }
-    } else {
-      final = AgentReport(
-        command: id, state: .refused,
-        failure: .init(code: "busy", message: "another sync is running here; wait for its end or cancel it"))
-    }
-    try? await client.shutdown()
-    return final
+    if let cancelled { driver.cancel(cancelled) }
+    return driver
   }
 
   private func run(
@@ -90,11 +118,16 @@ public final class SyncRunner: Sendable {
 
   /// Stops the sync of `command`. Nil where it will end; else why not: it does not run, or its final seal was requested.
   public func cancel(command: String) -> SyncFailure? {
-    guard let running = running.withLock({ $0 }), running.command == command else {
+    let reason = SyncFailure(code: "cancelled", message: "the sync was cancelled by command")
+    let found = running.withLock { running -> Running? in
+      guard running?.command == command else { return nil }
+      running?.cancelled = reason
+      return running
+    }
+    guard let found else {
       return SyncFailure(code: "not_running", message: "the command \(command) does not run here")
     }
-    let reason = SyncFailure(code: "cancelled", message: "the sync was cancelled by command")
-    if running.driver.cancel(reason) { return nil }
+    if found.driver?.cancel(reason) ?? true { return nil }
     return SyncFailure(
       code: "sealing",
       message: "the final seal of \(command) was requested; it ends when the gateway has decided it")
@@ -104,13 +137,13 @@ public final class SyncRunner: Sendable {
   public func conclude(command: String, _ conclusion: AgentCommand.Conclusion) {
     conclusions.withLock { $0[command] = conclusion }
     guard let running = running.withLock({ $0 }), running.command == command else { return }
-    running.driver.conclude(conclusion)
+    running.driver?.conclude(conclusion)
   }
 
   /// Gives a running sync the fresh grant that came with its command again.
   public func renew(command: String, grant: String) {
     guard let running = running.withLock({ $0 }), running.command == command else { return }
-    running.gateway.renew(grant: grant)
+    running.gateway?.renew(grant: grant)
   }
 
   private static func settings(_ command: SyncCommand) -> SyncDriver.Settings {

@@ -13,7 +13,7 @@ internal import Volumes
 ///
 /// Between `freeze` and `thaw` the caller must not write to any file, nor log: a write to a frozen filesystem blocks
 /// for ever, even against SIGKILL. Filesystems that cannot freeze (vfat) are left out and stay `crash` consistent.
-/// A guard serves one instant. Letting go of it thaws.
+/// A guard serves one instant. Letting go of it thaws, unless it was told to hold.
 public final class FreezeGuard: Sendable {
   /// A filesystem that was frozen, and how long that took.
   public struct Frozen: Sendable {
@@ -42,6 +42,8 @@ public final class FreezeGuard: Sendable {
     var spent = false
     /// The watchdog was gone when it was asked: whatever is frozen may have been thawed meanwhile.
     var isBroken = false
+    /// What is frozen outlives this guard.
+    var isHeld = false
   }
 
   private let state: Mutex<State>
@@ -63,7 +65,7 @@ public final class FreezeGuard: Sendable {
     state = Mutex(State(directories: directories, frozen: Array(repeating: false, count: self.filesystems.count)))
   }
 
-  deinit { thaw() }
+  deinit { state.withLock { if !$0.isHeld { Self.release(&$0) } } }
 
   /// Writes back what is dirty, arms the watchdog, and freezes.
   ///
@@ -121,15 +123,36 @@ public final class FreezeGuard: Sendable {
   @discardableResult
   public func thaw() -> Bool { state.withLock { Self.release(&$0) } }
 
-  /// Disarms the watchdog and leaves everything frozen, for the end of a switch: from here on only a loss of power or
-  /// `thawLeftovers` ends it. False if the watchdog came first.
+  /// Disarms the watchdog and leaves everything frozen, for the end of a switch: from here on only a loss of power,
+  /// `thaw` or `thawLeftovers` ends it, not the end of this process. False if the watchdog came first, or somebody else
+  /// has thawed.
   public func hold() -> Bool {
     state.withLock { state in
       guard let watchdog = state.watchdog.take() else { return false }
-      state.isBroken = !watchdog.disarm()
-      return !state.isBroken
+      let isFrozen = zip(state.directories.descriptors, state.frozen).allSatisfy { !$1 || Self.isFrozen($0) }
+      state.isBroken = !watchdog.disarm() || !isFrozen
+      state.isHeld = !state.isBroken
+      return state.isHeld
     }
   }
+
+  /// The mount points that are frozen by this guard.
+  var frozenMountPoints: [String] {
+    state.withLock { zip(filesystems, $0.frozen).filter(\.1).map(\.0.mountPoint) }
+  }
+
+  /// Whether all of these filesystems are frozen, by whomever. Those that are not are as they were.
+  static func areFrozen(_ mountPoints: [String]) -> Bool {
+    guard let directories = try? OpenDirectories(mountPoints) else { return false }
+    return directories.descriptors.allSatisfy {
+      if isFrozen($0) { return true }
+      _ = lb_thaw($0)
+      return false
+    }
+  }
+
+  /// The only proof is that it cannot be frozen once more. Where it can, it is frozen now.
+  private static func isFrozen(_ descriptor: Int32) -> Bool { lb_freeze(descriptor) == -EBUSY }
 
   @discardableResult
   private static func release(_ state: inout State) -> Bool {

@@ -79,7 +79,9 @@ struct AgentRoutes: Sendable {
       else { throw Problem.notFound("command \(report.command)") }
       // The first end counts: a late repeat changes nothing.
       guard !command.ended else { return nil }
-      command.report = report
+      // The gateway's word may have stood in for this agent's.
+      let isDecided = command.report.map { $0.state != .running } ?? false
+      if !isDecided { command.report = report }
       command.ended = report.state != .running
       try command.update(db)
       if case .sync(let sync) = command.body, let progress = report.progress {

@@ -51,12 +51,12 @@ extension Orchestrator {
     return true
   }
 
-  /// The gateway's receipt stands for the agent's report that was never heard.
+  /// The gateway's receipt stands for the agent's report that was never heard. The command stays open: an agent that
+  /// comes back frozen needs it to power its machine off.
   private func adopt(_ receipt: SealReceipt?, _ sync: SyncRow, _ command: CommandRow) async throws {
     try await database.write { db in
       try MigrationDatabase.update(CommandRow.self, command.tenant, command.id, db) {
         $0.report = AgentReport(command: command.id, state: .done, receipt: receipt)
-        $0.ended = true
       }
       try MigrationDatabase.update(SyncRow.self, sync.tenant, sync.id, db) { $0.problem = nil }
     }
