@@ -74,6 +74,7 @@ let package = Package(
     library("Replication", in: "Core", ["Blocks"]),
     library("Logs", [logging]),
     library("Wire", in: "Core", ["Blocks", "Machines", "Replication", crypto]),
+    library("Evidence", in: "Core", ["Replication", "Wire", crypto, x509, swiftASN1]),
 
     // The data path: bytes.
     .target(name: "CLinuxBlock", path: "Sources/DataPath/CLinuxBlock"),
@@ -100,7 +101,8 @@ let package = Package(
     library(
       "Gateway", in: "DataPath",
       [
-        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", hummingbird, hummingbirdCore,
+        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", hummingbird,
+        hummingbirdCore,
         hummingbirdTLS,
         httpTypes, nioCore, nioPosix, nioSSL, crypto, logging, systemPackage, serviceLifecycle
       ]),
@@ -120,8 +122,8 @@ let package = Package(
     library(
       "Migration", in: "ControlPath/Services",
       [
-        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", hummingbird, httpTypes, nioCore, nioPosix,
-        nioHTTP1, crypto, grdb,
+        "ServiceKit", "Workflows", "WorkflowSQLite", "Machines", "Wire", "Evidence", hummingbird, httpTypes, nioCore,
+        nioPosix, nioHTTP1, crypto, grdb,
         logging,
         serviceLifecycle
       ]),
@@ -171,7 +173,7 @@ let package = Package(
       "godwit",
       [
         "Client", "ServiceKit", "Migration", "Clouds", "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire",
-        "Logs", hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
+        "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
       ]),
 
     tests(
@@ -179,8 +181,8 @@ let package = Package(
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
         "Gateway", "Repair", "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds",
-        "Providers", "Client", "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle, nioHTTP1,
-        hummingbird, httpTypes, grdb
+        "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle,
+        nioHTTP1, hummingbird, httpTypes, grdb
       ]),
     tests(
       "Conformance",
@@ -193,8 +195,8 @@ let package = Package(
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", "Conformance", "Logs", crypto, nioCore, nioPosix, nioSSL, asyncHTTPClient, logging,
-        nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
+        "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", crypto, nioCore, nioPosix, nioSSL,
+        asyncHTTPClient, logging, nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])
   ],

@@ -1,4 +1,6 @@
 import FoundationEssentials
+import NIOCore
+import NIOHTTP1
 import ServiceKit
 public import Wire
 
@@ -53,6 +55,18 @@ public struct PlatformClient: Sendable {
 
   public func points(_ migration: String) async throws -> [MigrationAPI.Point] {
     try await all(path("migrations", migration, "points"))
+  }
+
+  public func point(id: String) async throws -> MigrationAPI.Point { try await rest.get(path("points", id)) }
+
+  /// Has the target re-read a point.
+  public func verify(point id: String) async throws -> MigrationAPI.Point {
+    try await rest.post(path("points", id, "verify"), [String: String]())
+  }
+
+  /// The evidence file of a point.
+  public func evidence(point id: String) async throws -> [UInt8] {
+    Array(buffer: try await rest.send(.GET, path("points", id, "evidence"), limit: 2 << 30))
   }
 
   public func events(_ migration: String) async throws -> [MigrationAPI.Event] {

@@ -31,6 +31,7 @@ extension SyncMachine {
     guard tracking == .taking else { return }
     tracking = .ready
     soil(extents)
+    clearSuspects(extents)
     clearMarks()
     guard stage == .holding || stage == .streaming else {
       isNearlyClean = fitsInstant(dirtyExtents(limit: settings.instantLeaves))

@@ -37,6 +37,7 @@ extension SyncMachine {
     if stage == .starting { stage = resumesFinal ? .streaming : .copying }
     if resumesFinal && !restarted { beginInstantTake() }
     if epoch != nil { completeReplica() }
+    beginScrub()
   }
 
   /// Everything in use is looked at; what the gateway holds of the rest is worth nothing any more.
@@ -61,6 +62,7 @@ extension SyncMachine {
     }
     actions.append(.mark(marks, establishes: true))
     hasWalked = true
+    endScrub()
     (stalls, leastDirty) = (0, .max)
   }
 
@@ -160,6 +162,7 @@ extension SyncMachine {
     precondition(
       records.allSatisfy { !$0.equal || frame.comparable.contains($0.leaf) }, "only comparable leaves are found equal")
     unsettled[index].records = records
+    noteScrubbed(records, comparable: frame.comparable)
   }
 
   private mutating func lost(_ sequence: Sequence) {

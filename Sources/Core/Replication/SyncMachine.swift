@@ -64,13 +64,21 @@ public struct SyncMachine: Sendable {
     public var instants: Int
     /// Of the rounds and instants those that brought it no nearer.
     public var stalls: Int
+    /// Leaves that a scrub compared, and those whose writes the tracker missed (known from the seal on).
+    public var scrubbed: Int
+    public var missed: Int
   }
 
   /// - Parameters:
   ///   - final: freeze and hold, seal, power off.
   ///   - resumesFinal: an earlier agent died after it had requested the final seal; the filesystems are still frozen
   ///     and stay so.
-  public init(mode: Mode, final: Bool, resumesFinal: Bool = false, disks: [Disk], settings: Settings = Settings()) {
+  ///   - scrub: bytes of each disk to be compared though they did not change.
+  public init(
+    mode: Mode, final: Bool, resumesFinal: Bool = false, scrub: Range<UInt64>? = nil, disks: [Disk],
+    settings: Settings = Settings()
+  ) {
+    self.scrub = scrub.map { Scrub(window: $0) }
     (self.mode, self.final, self.resumesFinal) = (mode, final, resumesFinal)
     (self.disks, self.settings) = (disks, settings)
     sealRequested = resumesFinal
@@ -117,6 +125,7 @@ public struct SyncMachine: Sendable {
   /// Give the instant up at the next occasion; end the sync when thawed.
   var isInstantOver = false
   var endReason: String?
+  var scrub: Scrub?
   /// Tracking began anew in this sync.
   var hasWalked = false
   var losses = 0
@@ -146,7 +155,8 @@ public struct SyncMachine: Sendable {
     let flight = unsettled.reduce(0) { $0 + $1.frame.byteCount }
     return Progress(
       phase: phase, mode: mode, voided: voided, usedBytes: used, doneBytes: used - min(used, dirty + flight),
-      dirtyBytes: dirty, rounds: rounds, instants: instants, stalls: stalls)
+      dirtyBytes: dirty, rounds: rounds, instants: instants, stalls: stalls, scrubbed: scrubbed.compared,
+      missed: scrubbed.missed)
   }
 
   private var phase: Phase {

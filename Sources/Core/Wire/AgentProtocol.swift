@@ -79,6 +79,8 @@ public struct SyncCommand: Codable, Hashable, Sendable {
   /// them, whatever their names are now, and refuses with `disk_changed` where one does not. Nil: by name alone.
   public var identities: [String]?
   public var limits: Limits
+  /// As in the grant.
+  public var scrub: ScrubWindow?
 
   /// The budgets of the source; nil means no limit.
   public struct Limits: Codable, Hashable, Sendable {
@@ -103,11 +105,11 @@ public struct SyncCommand: Codable, Hashable, Sendable {
 
   public init(
     migration: String, session: String, mode: Mode, final: Bool, gateway: String, grant: String, disks: [String],
-    identities: [String]? = nil, limits: Limits = Limits()
+    identities: [String]? = nil, limits: Limits = Limits(), scrub: ScrubWindow? = nil
   ) {
     (self.migration, self.session, self.mode, self.final) = (migration, session, mode, final)
     (self.gateway, self.grant, self.disks, self.limits) = (gateway, grant, disks, limits)
-    self.identities = identities
+    (self.identities, self.scrub) = (identities, scrub)
   }
 }
 
@@ -118,6 +120,8 @@ public struct AgentReport: Codable, Hashable, Sendable {
   public var state: State
   public var progress: SyncProgress?
   public var receipt: SealReceipt?
+  /// With a receipt: a signed `AgentStatement`.
+  public var statement: String?
   public var rehearsal: RepairReport?
   public var machine: MachineDescription?
   public var failure: Failure?
@@ -139,9 +143,10 @@ public struct AgentReport: Codable, Hashable, Sendable {
 
   public init(
     command: String, state: State, progress: SyncProgress? = nil, receipt: SealReceipt? = nil,
-    rehearsal: RepairReport? = nil, machine: MachineDescription? = nil, failure: Failure? = nil,
-    sourceRuns: Bool? = nil
+    statement: String? = nil, rehearsal: RepairReport? = nil, machine: MachineDescription? = nil,
+    failure: Failure? = nil, sourceRuns: Bool? = nil
   ) {
+    self.statement = statement
     (self.command, self.state, self.progress, self.receipt) = (command, state, progress, receipt)
     (self.rehearsal, self.machine, self.failure) = (rehearsal, machine, failure)
     self.sourceRuns = sourceRuns
@@ -183,11 +188,14 @@ public struct SyncProgress: Codable, Hashable, Sendable {
     }
   }
 
+  /// Set where there was a scrub, or something was found.
+  public var scrub: ScrubFindings?
   public init(
     phase: String, mode: SyncCommand.Mode, voided: String? = nil, usedBytes: UInt64, doneBytes: UInt64,
     wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil,
-    tracking: String? = nil, forecast: Forecast? = nil
+    tracking: String? = nil, forecast: Forecast? = nil, scrub: ScrubFindings? = nil
   ) {
+    self.scrub = scrub
     (self.phase, self.mode, self.voided) = (phase, mode, voided)
     (self.usedBytes, self.doneBytes, self.wireBytes) = (usedBytes, doneBytes, wireBytes)
     (self.sentBytes, self.dirtyBytes, self.freezeMilliseconds) = (sentBytes, dirtyBytes, freezeMilliseconds)

@@ -84,7 +84,11 @@ public enum CloudsAPI {
     public var ca: String
     /// Ed25519 key that the gateway signs receipts with, base64url.
     public var key: String
-    public init(url: String, ca: String, key: String) { (self.url, self.ca, self.key) = (url, ca, key) }
+    /// PEM of the CA's certificate on that key (`SignerRole.gateway`); without it no point has evidence.
+    public var certificate: String?
+    public init(url: String, ca: String, key: String, certificate: String? = nil) {
+      (self.url, self.ca, self.key, self.certificate) = (url, ca, key, certificate)
+    }
   }
 
   /// `PUT /snapshots/{id}`: the content of a volume at an instant within the creation.

@@ -29,11 +29,14 @@ public struct SessionGrant: Codable, Hashable, Sendable {
   public var cnf: Confirmation
   /// Seconds since 1970.
   public var exp: Int
+  /// What the seal shall read back even where an earlier one did.
+  public var scrub: ScrubWindow?
   public init(
-    tenant: String, migration: String, session: String, ordinal: UInt64, disks: [Disk], cnf: Confirmation, exp: Int
+    tenant: String, migration: String, session: String, ordinal: UInt64, disks: [Disk], cnf: Confirmation, exp: Int,
+    scrub: ScrubWindow? = nil
   ) {
     (self.tenant, self.migration, self.session, self.ordinal) = (tenant, migration, session, ordinal)
-    (self.disks, self.cnf, self.exp) = (disks, cnf, exp)
+    (self.disks, self.cnf, self.exp, self.scrub) = (disks, cnf, exp, scrub)
   }
 }
 

@@ -62,10 +62,13 @@ public enum MigrationAPI {
     public var disks: [String]?
     /// Chosen by the caller: the same request with the same key again answers with what the first one made.
     public var key: String?
+    /// Bytes of each disk that every scheduled sync scrubs; nil: only when asked.
+    public var scrub: UInt64?
     public init(
       name: String, source: String, target: String, schedule: Int? = nil, retention: Int? = nil,
-      limits: SyncCommand.Limits? = nil, disks: [String]? = nil, key: String? = nil
+      limits: SyncCommand.Limits? = nil, disks: [String]? = nil, key: String? = nil, scrub: UInt64? = nil
     ) {
+      self.scrub = scrub
       (self.name, self.source, self.target, self.schedule) = (name, source, target, schedule)
       (self.retention, self.limits, self.disks, self.key) = (retention, limits, disks, key)
     }
@@ -78,10 +81,13 @@ public enum MigrationAPI {
     public var retention: Int?
     public var limits: SyncCommand.Limits?
     public var paused: Bool?
+    /// 0: only when asked.
+    public var scrub: UInt64?
     public init(
       name: String? = nil, schedule: Int? = nil, retention: Int? = nil, limits: SyncCommand.Limits? = nil,
-      paused: Bool? = nil
+      paused: Bool? = nil, scrub: UInt64? = nil
     ) {
+      self.scrub = scrub
       (self.name, self.schedule, self.retention) = (name, schedule, retention)
       (self.limits, self.paused) = (limits, paused)
     }
@@ -125,11 +131,15 @@ public enum MigrationAPI {
     public var switchLaunch: String?
     /// What a rollback means for the data, once one was asked for.
     public var rollbackStatement: String?
+    /// nil before anything was scrubbed or found.
+    public var scrub: Scrub?
     public init(
       id: String, name: String, source: String, target: String, state: State, paused: Bool, problem: Problem?,
       schedule: Int?, retention: Int, limits: SyncCommand.Limits, disks: [Disk], createdAt: Int, lastPointAt: Int?,
-      nextSyncAt: Int?, activeSync: String?, switchedAt: Int?, switchLaunch: String?, rollbackStatement: String?
+      nextSyncAt: Int?, activeSync: String?, switchedAt: Int?, switchLaunch: String?, rollbackStatement: String?,
+      scrub: Scrub? = nil
     ) {
+      self.scrub = scrub
       (self.id, self.name, self.source, self.target) = (id, name, source, target)
       (self.state, self.paused, self.problem, self.schedule) = (state, paused, problem, schedule)
       (self.retention, self.limits, self.disks, self.createdAt) = (retention, limits, disks, createdAt)
@@ -142,7 +152,9 @@ public enum MigrationAPI {
   /// `POST /migrations/{id}/syncs`; nil: `full` before the first point, else `delta`.
   public struct SyncWish: Codable, Hashable, Sendable {
     public var mode: SyncCommand.Mode?
-    public init(mode: SyncCommand.Mode? = nil) { self.mode = mode }
+    /// What to read again at both ends though it did not change.
+    public var scrub: ScrubWindow?
+    public init(mode: SyncCommand.Mode? = nil, scrub: ScrubWindow? = nil) { (self.mode, self.scrub) = (mode, scrub) }
   }
 
   public struct Sync: Codable, Hashable, Sendable {
@@ -179,10 +191,14 @@ public enum MigrationAPI {
     /// What the gateway vouches for: digests, consistency levels, signatures.
     public var receipt: SealReceipt
     public var createdAt: Int
+    /// Whether `GET /points/{id}/evidence` has something.
+    public var hasEvidence: Bool?
+    public var check: PointCheck?
     public init(
       id: String, migration: String, sync: String, final: Bool, snapshots: [String], receipt: SealReceipt,
-      createdAt: Int
+      createdAt: Int, hasEvidence: Bool? = nil, check: PointCheck? = nil
     ) {
+      (self.hasEvidence, self.check) = (hasEvidence, check)
       (self.id, self.migration, self.sync, self.final) = (id, migration, sync, final)
       (self.snapshots, self.receipt, self.createdAt) = (snapshots, receipt, createdAt)
     }

@@ -80,6 +80,7 @@ public final class Gateway: Service {
   }
 
   private func end() async {
+    replicas.readings.stop()
     _ = try? await pool.runIfActive { [replicas] in replicas.close() }
     try? await pool.shutdownGracefully()
   }

@@ -29,7 +29,7 @@ final class ReadBack: Sendable {
   }
 
   private let disks: [ReplicaDisk]
-  private let last: LastRecords
+  private let last: LeafPicture
   private let state: Mutex<State>
   private let read = Atomic<UInt64>(0)
   private let done: @Sendable (Result<Outcome, ReadBackFailure>) -> Void
@@ -38,7 +38,7 @@ final class ReadBack: Sendable {
 
   /// - Parameter done: called once, by one of the threads of the pool.
   init(
-    disks: [ReplicaDisk], last: LastRecords, workers: Int,
+    disks: [ReplicaDisk], last: LeafPicture, workers: Int,
     done: @escaping @Sendable (Result<Outcome, ReadBackFailure>) -> Void
   ) {
     (self.disks, self.last, self.done) = (disks, last, done)

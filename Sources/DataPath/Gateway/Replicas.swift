@@ -23,16 +23,17 @@ final class Replicas: Sendable {
 
   /// What signs receipts.
   let key: AgentKey
-  private let volumes: DurableFolder
-  private let records: DurableFolder
+  let volumes: DurableFolder
+  let records: DurableFolder
   private let migrations: DurableFolder
   private let lock: DurableFile
   private let slots = Mutex<[Key: Slot]>([:])
   private let pool: NIOThreadPool
   private let threads: Int
-  private let openVolume: VolumeOpener
+  let openVolume: VolumeOpener
   private let logger: Logger
-  private let now: @Sendable () -> Int
+  let readings = PointReadings()
+  let now: @Sendable () -> Int
 
   /// - Throws: `StoreError` where the folder cannot be used, or another gateway uses it.
   init(
@@ -108,11 +109,16 @@ final class Replicas: Sendable {
       let folder = try volumes.folder(ReplicaStore.name(grant.tenant, disk.volume))
       return try ReplicaDisk(disk, folder: folder, open: openVolume)
     }
-    let name = ReplicaStore.name(grant.tenant, grant.disks.map(\.volume).joined(separator: "\n"))
     let store = try ReplicaStore(
-      folder: records.folder(name), migrations: migrations, tenant: grant.tenant, migration: grant.migration)
+      folder: records.folder(Self.record(of: grant)), migrations: migrations, tenant: grant.tenant,
+      migration: grant.migration)
     return Replica(
       disks: disks, store: store, key: key, pool: pool, threads: threads, logger: logger, now: now)
+  }
+
+  /// The folder of a replica's record.
+  static func record(of grant: SessionGrant) -> String {
+    ReplicaStore.name(grant.tenant, grant.disks.map(\.volume).joined(separator: "\n"))
   }
 
   /// Makes every volume durable, at the end.

@@ -27,7 +27,7 @@ struct Run: AsyncParsableCommand {
         "agent.version": "\(Enrolment.version)", "source.id": "\(identity.credential.source)",
         "server": "\(identity.server)"
       ])
-    let service = try AgentService(identity: identity, machine: machine, logger: logger)
+    let service = try AgentService(identity: identity, machine: machine, logger: logger, memory: places.memory)
     let group = ServiceGroup(
       configuration: .init(
         services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],

@@ -4,7 +4,9 @@ import ArgumentParser
   static let configuration = CommandConfiguration(
     commandName: "godwit", abstract: "Move whole running machines into a target cloud.",
     subcommands: [
-      UpCommand.self, DownCommand.self, SourceCommand.self, MigrateCommand.self, LoginToCommand.self,
+      UpCommand.self, DownCommand.self, SourceCommand.self, MigrateCommand.self, VerifyCommand.self,
+      EvidenceCommand.self,
+      LoginToCommand.self,
       ProviderCommand.self
     ])
 }

@@ -46,7 +46,9 @@ struct Platform: Sendable {
         let port = try freePort()
         plane.publicURL = "https://127.0.0.1:\(port)"
         plane.gateway = .init(
-          url: gateway.base, ca: lab.authority.certificatePEM, key: Base64URL.encode(gateway.publicKey))
+          url: gateway.base, ca: lab.authority.certificatePEM, key: Base64URL.encode(gateway.publicKey),
+          certificate: try lab.authority.signer(.gateway, publicKey: gateway.publicKey))
+        plane.enrolmentCertificate = try lab.authority.signer(.enrolment, publicKey: issuer)
         let clock = TestClock()
         let platform = Platform(plane: plane, admin: admin, lab: lab, clock: clock)
         let services = try plane.services(

@@ -20,6 +20,8 @@ struct ControlPlane: Codable, Sendable {
   /// The gateway that agents are sent to; where none is named, one that only decides sessions, at `gatewayURL`.
   var gateway: CloudsAPI.Gateway?
   var gatewayURL = ""
+  /// The CA's certificate on the migration service's key; without it no point has evidence.
+  var enrolmentCertificate: String?
 
   var migrationSocket: String { folder + "/migration.sock" }
   var cloudsSocket: String { folder + "/clouds.sock" }
@@ -53,8 +55,9 @@ struct ControlPlane: Codable, Sendable {
       configuration: MigrationConfiguration(
         database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)] + bindings,
         callers: ["front": front.publicKey], clouds: .unix(path: cloudsSocket), publicURL: publicURL,
-        certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----", pollInterval: 0.05,
-        settleInterval: 0.05, leaseSeconds: 1, agentSilence: 2,
+        certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
+        enrolmentCertificate: enrolmentCertificate, pollInterval: 0.05, settleInterval: 0.05, leaseSeconds: 1,
+        agentSilence: 2,
         clock: WorkflowClock(now: { Date(timeIntervalSince1970: now()) }, sleep: WorkflowClock.system.sleep),
         faults: faults),
       logger: logger)

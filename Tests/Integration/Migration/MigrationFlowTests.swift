@@ -159,6 +159,41 @@ struct MigrationFlowTests {
     }
   }
 
+  @Test func `While leaves are known to differ nothing is switched; the next point mends them`() async throws {
+    try await ControlPlane.test { plane, _ in
+      let (owner, agent) = (Owner(plane: plane), SimulatedAgent(plane))
+      let migration = try await owner.begin(agent)
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        group.addTask { try await agent.run() }
+        _ = try await owner.migration(migration.id) { $0.state == .insync }
+        // A sync that finds two leaves and breaks off before they are mended.
+        agent.state.withLock {
+          ($0.findings, $0.failure) = (
+            ScrubFindings(compared: 9, differing: 2), .init(code: "gateway_refused", message: "gone")
+          )
+        }
+        try await owner.sync(migration.id)
+        let open = try await owner.migration(migration.id) { $0.scrub?.open == 2 && $0.activeSync == nil }
+        #expect(open.scrub?.found == 2)
+        let refused = await #expect(throws: Problem.self) {
+          _ = try await owner.post(
+            "migrations/\(migration.id)/switch", MigrationAPI.LaunchWish(), as: MigrationAPI.Migration.self)
+        }
+        #expect(refused?.code == "mismatches_open")
+        agent.state.withLock { ($0.findings, $0.failure) = (nil, nil) }
+        try await owner.sync(migration.id)
+        let mended = try await owner.migration(migration.id) { $0.scrub?.open == 0 }
+        #expect(mended.scrub?.found == 2)
+        let events = try await owner.events(migration.id)
+        #expect(events.contains("mismatch_found") && events.contains("mismatches_mended"))
+        _ = try await owner.post(
+          "migrations/\(migration.id)/switch", MigrationAPI.LaunchWish(), as: MigrationAPI.Migration.self)
+        _ = try await owner.migration(migration.id) { $0.switchedAt != nil || $0.problem != nil }
+        try await group.waitForAll()
+      }
+    }
+  }
+
   /// Nothing of the owner's is left in the ledger.
   private func gone(_ owner: Owner) async throws -> Bool {
     for _ in 0..<200 {

@@ -19,6 +19,8 @@ final class SimulatedAgent: Sendable {
     /// What it answers to the next sync instead of a receipt.
     var failure: AgentReport.Failure?
     var forge = false
+    /// What it says its syncs found.
+    var findings: ScrubFindings?
     /// A final sync goes on until it is cancelled.
     var holdsFinal = false
     /// What it does in a final sync instead of sealing and reporting.
@@ -126,7 +128,8 @@ final class SimulatedAgent: Sendable {
 
   private func progress(_ sync: SyncCommand, phase: String = "copying") -> SyncProgress {
     SyncProgress(
-      phase: phase, mode: sync.mode, usedBytes: 1, doneBytes: 0, wireBytes: 0, sentBytes: 0, dirtyBytes: 0)
+      phase: phase, mode: sync.mode, usedBytes: 1, doneBytes: 0, wireBytes: 0, sentBytes: 0, dirtyBytes: 0,
+      scrub: state.withLock { $0.findings })
   }
 
   private func receipt(_ sync: SyncCommand) async throws -> SealReceipt {

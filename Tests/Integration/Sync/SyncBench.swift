@@ -129,12 +129,12 @@ final class SyncBench: Sendable {
 
   func command(
     _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init(),
-    location: String? = nil
+    location: String? = nil, scrub: ScrubWindow? = nil
   ) throws -> SyncCommand {
     SyncCommand(
       migration: "migration", session: session, mode: mode, final: final, gateway: "https://127.0.0.1:\(port)",
-      grant: try CompactJWS.sign(grant(session, key: key, location: location), with: issuer),
-      disks: ["file"], limits: limits)
+      grant: try CompactJWS.sign(grant(session, key: key, location: location, scrub: scrub), with: issuer),
+      disks: ["file"], limits: limits, scrub: scrub)
   }
 
   /// Has the gateway decide a session, as the control plane does.
@@ -148,17 +148,21 @@ final class SyncBench: Sendable {
     return try JSONDecoder().decode(ConcludeAnswer.self, from: Data(answer.body.readableBytesView))
   }
 
-  private func grant(_ session: String, key: AgentKey, location: String? = nil) -> SessionGrant {
+  private func grant(
+    _ session: String, key: AgentKey, location: String? = nil, scrub: ScrubWindow? = nil
+  ) -> SessionGrant {
     // The digits at the end of the session's name are its ordinal.
     SessionGrant(
       tenant: "tenant", migration: "migration", session: session, ordinal: UInt64(session.dropFirst()) ?? 0,
       disks: [.init(volume: "volume", location: location ?? replica, size: size)], cnf: .init(jkt: key.thumbprint),
-      exp: Int(Date().timeIntervalSince1970) + 3600)
+      exp: Int(Date().timeIntervalSince1970) + 3600, scrub: scrub)
   }
 
-  /// An agent that has just started: it remembers nothing.
-  func runner() -> SyncRunner {
-    SyncRunner(connection: connection, key: key, group: MultiThreadedEventLoopGroup.singleton, pool: pool)
+  /// An agent that has just started.
+  /// - Parameter memory: what agents before it noted; nil where it remembers nothing.
+  func runner(memory: String? = nil) -> SyncRunner {
+    SyncRunner(
+      connection: connection, key: key, group: MultiThreadedEventLoopGroup.singleton, pool: pool, memory: memory)
   }
 
   /// Whether source and replica hold the same bytes.

@@ -141,10 +141,14 @@ import Wire
     }
   }
 
-  @Test func `a gateway that was put back to an earlier state is compared, not trusted`() async throws {
+  @Test(arguments: [false, true])
+  func `a gateway that was put back to an earlier state is compared, not trusted, also by the agent's next process`(
+    restarts: Bool
+  ) async throws {
     try await SyncBench.with(size: 16 << 20) { bench in
       try Self.fill(bench)
-      let (runner, port) = (bench.runner(), bench.port)
+      let (memory, port) = (bench.folder + "/memory.json", bench.port)
+      var runner = bench.runner(memory: memory)
       let source = try TrackedFile(path: bench.source)
       let full = await run(bench, source, try bench.command(.full, session: "s1"), runner: runner)
       #expect(full.state == .done, "\(full) \(bench.log)")
@@ -158,11 +162,14 @@ import Wire
       try bench.putGatewayBack()
       try bench.startGateway(port: port)
       #expect(try !bench.isEqual())
+      // Its marks outlive it, as pinned ones do.
+      if restarts { runner = bench.runner(memory: memory) }
       let next = await run(bench, source, try bench.command(.delta, session: "s3"), runner: runner)
       #expect(next.state == .done, "\(next) \(bench.log)")
       #expect(next.progress?.mode == .compare)
       #expect(next.progress?.voided?.contains("put back") == true)
       #expect(try bench.isEqual())
+      if restarts { runner = bench.runner(memory: memory) }
       let last = await run(bench, source, try bench.command(.delta, session: "s4"), runner: runner)
       #expect(last.progress?.mode == .delta && last.state == .done, "\(last)")
     }

@@ -24,7 +24,9 @@ final class TrackedFile: SyncSource {
   private let still = Mutex(false)
   /// Called each time a sync has taken what was dirty, with how often that was: a test writes then.
   let onTake: @Sendable (TrackedFile, Int) -> Void
-  private let takes = Mutex(0)
+  private let takeCount = Mutex(0)
+  /// Called at the beginning of every take, those of an instant included, with its number.
+  let atTake = Mutex<(@Sendable (Int) -> Void)?>(nil)
   /// Called before the final seal is requested.
   let onCommit: @Sendable () -> Void
 
@@ -40,6 +42,8 @@ final class TrackedFile: SyncSource {
     self.onTake = onTake
   }
 
+  /// Takes so far, those of an instant included.
+  var takes: Int { takeCount.withLock { $0 } }
   var freezes: Int { state.withLock { $0.freezes } }
   var isCommitted: Bool { state.withLock { $0.isCommitted } }
   var isStill: Bool { still.withLock { $0 } }
@@ -99,10 +103,11 @@ final class TrackedFile: SyncSource {
       return taken
     }
     let isStill = still.withLock { $0 }
-    let number = takes.withLock { takes in
+    let number = takeCount.withLock { takes in
       takes += 1
       return takes
     }
+    atTake.withLock { $0 }?(number)
     if !isStill { onTake(self, number) }
     return .taken(extents(taken))
   }

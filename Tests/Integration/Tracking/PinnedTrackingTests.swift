@@ -20,10 +20,13 @@ struct PinnedTrackingTests {
     return try result.get()
   }
 
-  private static func keeper(_ folder: String, owner: String = "migration") -> TrackingKeeper {
+  private static func keeper(
+    _ folder: String, owner: String = "migration", memory: String? = nil
+  ) -> TrackingKeeper {
     // No BPF filesystem lies above this: it has to mount its own.
     TrackingKeeper(
-      pins: folder + "/none/godwit", ownMount: folder + "/bpf", note: folder + "/tracking.json", owner: owner)
+      pins: folder + "/none/godwit", ownMount: folder + "/bpf", note: folder + "/tracking.json", owner: owner,
+      memory: memory)
   }
 
   /// What the process does that is killed: tracks, says that its maps are whole, takes and settles, until it dies by
@@ -155,6 +158,35 @@ struct PinnedTrackingTests {
         tracker.stop()
         #expect(!FileManager.default.fileExists(atPath: folder + "/bpf/godwit"))
         #expect(!FileManager.default.fileExists(atPath: folder + "/tracking.json"))
+      }
+    }
+  }
+}
+
+extension PinnedTrackingTests {
+  @Test("Where it is not remembered which replica marks are of, they are not gone on with")
+  func forgottenReplica() async throws {
+    try await Self.withKeeper { _, folder in
+      try LoopDisk.with(size: 64 << 20) { disk in
+        let memory = folder + "/memory.json"
+        let keeper = Self.keeper(folder, memory: memory)
+        func life() throws -> KernelTracker { try KernelTracker(disks: [disk.name], rungs: [.perf], keeper: keeper) }
+        let remembered = #"{"migration":{"replica":{"sealed":[""],"epoch":1},"carried":[]}}"#
+        try life().establish()
+        try remembered.write(toFile: memory, atomically: true, encoding: .utf8)
+        var tracker = try life()
+        #expect(tracker.newBecause == nil && tracker.isEstablished)
+        for other in [nil, "{", remembered.replacingOccurrences(of: "migration", with: "another")] {
+          try FileManager.default.removeItem(atPath: memory)
+          try other?.write(toFile: memory, atomically: true, encoding: .utf8)
+          tracker.establish()
+          tracker = try life()
+          #expect(tracker.newBecause?.contains("nothing is remembered of the replica") == true)
+          #expect(!tracker.isEstablished)
+          if other == nil { try remembered.write(toFile: memory, atomically: true, encoding: .utf8) }
+        }
+        try FileManager.default.removeItem(atPath: memory)
+        tracker.stop()
       }
     }
   }

@@ -145,6 +145,7 @@ private struct StubTracker: ChangeTracker {
   func settle(_ range: Range<UInt64>, ofDisk disk: Int) {}
   func pending() -> [DirtyDisk] { [] }
   func establish() {}
+  func counts() -> [TrackedCount] { [] }
   func verify(_ moment: CounterMoment) -> VoidReason? { nil }
   func stop() {}
 }

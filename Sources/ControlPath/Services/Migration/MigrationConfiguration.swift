@@ -18,6 +18,8 @@ public struct MigrationConfiguration: Sendable {
   public var publicURL: String
   /// PEM of the CA that agents are to trust; part of the line to paste.
   public var certificateAuthority: String
+  /// PEM of the CA's certificate on `key` (`SignerRole.enrolment`); without it no point has evidence.
+  public var enrolmentCertificate: String?
   /// The static agent for `linux-x86_64`; nil where there is none.
   public var agentBinary: String?
   /// Seconds between two looks for due work.
@@ -34,13 +36,14 @@ public struct MigrationConfiguration: Sendable {
 
   public init(
     database: String, key: AgentKey, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
-    clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, agentBinary: String? = nil,
-    pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30, agentSilence: Double = 60,
-    clock: WorkflowClock = .system,
+    clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
+    agentBinary: String? = nil, pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30,
+    agentSilence: Double = 60, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.bindings, self.callers) = (database, key, bindings, callers)
     (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
+    self.enrolmentCertificate = enrolmentCertificate
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)
     (self.leaseSeconds, self.agentSilence) = (leaseSeconds, agentSilence)
     (self.clock, self.faults) = (clock, faults)

@@ -9,9 +9,9 @@ import X509
 public struct CertificateAuthority: Sendable {
   /// PEM of the CA's certificate: what agents and clients trust.
   public let certificatePEM: String
-  private let certificate: Certificate
-  private let key: P256.Signing.PrivateKey
-  private let folder: String
+  let certificate: Certificate
+  let key: P256.Signing.PrivateKey
+  let folder: String
 
   /// A server's certificate and where its files are.
   public struct ServerIdentity: Hashable, Sendable {
@@ -89,7 +89,7 @@ public struct CertificateAuthority: Sendable {
   }
 
   /// Valid from a day ago: a source's clock may be slow.
-  private static func make(
+  static func make(
     for publicKey: Certificate.PublicKey, subject: DistinguishedName, issuer: DistinguishedName, days: Double,
     signer: P256.Signing.PrivateKey,
     @ExtensionsBuilder extensions: () throws -> Result<Certificate.Extensions, any Error>

@@ -27,9 +27,10 @@ struct GatewayRoutes: Sendable {
     router.post("v1/sessions/:session/flush") { try await flush($0, $1) }
     router.post("v1/sessions/:session/seal") { try await seal($0, $1) }
     router.post("v1/sessions/:session/conclude") { try await conclude($0, $1) }
+    addPoints(to: router)
   }
 
-  private func caller(_ request: Request, _ context: BasicRequestContext) throws -> Authenticator.Caller {
+  func caller(_ request: Request, _ context: BasicRequestContext) throws -> Authenticator.Caller {
     try authenticator.authenticate(request, session: context.parameters.require("session"))
   }
 
@@ -41,7 +42,10 @@ struct GatewayRoutes: Sendable {
     let replica = try await pool.runIfActive { [replicas] in try replicas.load(grant) }
     let reply = await replica.open(grant, fresh: fresh)
     switch reply {
-    case .opened(let epoch, _), .alreadySealed(let epoch, _):
+    case .opened(let epoch, _):
+      if let window = grant.scrub { try await pool.runIfActive { try replica.unseal(window) } }
+      return try await json(pool.runIfActive { try replica.openAnswer(epoch: epoch) })
+    case .alreadySealed(let epoch, _):
       return try await json(pool.runIfActive { try replica.openAnswer(epoch: epoch) })
     case .refused(.superseded):
       // What was sealed stays sealed: only who knows that it was not may thaw its source.
@@ -173,12 +177,12 @@ struct GatewayRoutes: Sendable {
 
   // MARK: Answers
 
-  private func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
+  func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws -> Response {
     let body = ByteBuffer(bytes: try JSONEncoder().encode(value))
     return Response(status: status, headers: [.contentType: "application/json"], body: .init(byteBuffer: body))
   }
 
-  private func bytes(_ bytes: [UInt8]) -> Response {
+  func bytes(_ bytes: [UInt8]) -> Response {
     Response(
       status: .ok, headers: [.contentType: "application/octet-stream"],
       body: .init(byteBuffer: ByteBuffer(bytes: bytes)))

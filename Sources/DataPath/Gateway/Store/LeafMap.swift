@@ -11,7 +11,7 @@ final class LeafMap: Sendable {
   /// Bit 7 of a kind byte: read back by a seal and not written since.
   private static let sealed: UInt8 = 0x80
   private static let magic = Array("GWLM1\0\0\0".utf8)
-  private static let headerSize: UInt64 = 4096
+  static let headerSize: UInt64 = 4096
 
   /// Leaves of the volume.
   let count: Int
@@ -27,10 +27,9 @@ final class LeafMap: Sendable {
   init(folder: DurableFolder, size: UInt64) throws(StoreError) {
     self.folder = folder
     count = Int(Leaf.count(bytes: size))
-    let header = Self.magic + size.littleEndianBytes
-    let kindsEnd = (Self.headerSize + UInt64(count) + 4095) / 4096 * 4096
-    digestsStart = kindsEnd
-    let length = kindsEnd + UInt64(count * LeafDigest.size)
+    let header = Self.header(size: size)
+    let length: UInt64
+    (digestsStart, length) = Self.layout(count: count)
     if try !Self.isSound(folder, header: header, length: length) {
       if folder.exists("map") { rename(folder.file("map"), folder.file("map.damaged")) }
       try folder.replace("map") { file throws(StoreError) in
@@ -46,6 +45,14 @@ final class LeafMap: Sendable {
     try file.sync()
   }
 
+  static func header(size: UInt64) -> [UInt8] { magic + size.littleEndianBytes }
+
+  /// Where the digests begin, and the length of the file.
+  static func layout(count: Int) -> (digests: UInt64, length: UInt64) {
+    let kindsEnd = (headerSize + UInt64(count) + 4095) / 4096 * 4096
+    return (kindsEnd, kindsEnd + UInt64(count * LeafDigest.size))
+  }
+
   private static func isSound(_ folder: DurableFolder, header: [UInt8], length: UInt64) throws(StoreError) -> Bool {
     guard folder.exists("map") else { return false }
     let file = try DurableFile(folder.file("map"), flags: O_RDONLY)
@@ -55,7 +62,7 @@ final class LeafMap: Sendable {
 
   // MARK: Reading
 
-  private static func kind(_ byte: UInt8) -> LeafKind { LeafKind(rawValue: byte & 0x7F) ?? .unknown }
+  static func kind(_ byte: UInt8) -> LeafKind { LeafKind(rawValue: byte & 0x7F) ?? .unknown }
 
   /// The states of `leaves`, in order.
   func states(_ leaves: Range<Int>) throws(StoreError) -> [LeafState] {
@@ -148,6 +155,17 @@ final class LeafMap: Sendable {
       return kinds
     }
     try file.write(bytes.span.bytes, at: Self.headerSize)
+    try file.sync()
+  }
+
+  /// Forgets that these leaves were read back: the next seal reads them again. What they should hold stays known.
+  func unseal(_ leaves: Range<Int>) throws(StoreError) {
+    let leaves = leaves.clamped(to: 0..<count)
+    try kinds.withLock { kinds throws(StoreError) in
+      for leaf in leaves { kinds[leaf] &= ~Self.sealed }
+      guard !leaves.isEmpty else { return }
+      try file.write(kinds.span.bytes.extracting(leaves), at: Self.headerSize + UInt64(leaves.lowerBound))
+    }
     try file.sync()
   }
 

@@ -48,6 +48,19 @@ final class ManifestLog {
     return Array(SHA256.hash(data: part)) == Array(head[8...]) ? part : nil
   }
 
+  /// The whole parts of a log that nobody writes any more.
+  static func parts(path: String) throws(StoreError) -> [[UInt8]] {
+    let file = try DurableFile(path, flags: O_RDONLY)
+    let length = try file.length()
+    var parts: [[UInt8]] = []
+    var end: UInt64 = 0
+    while let part = try part(in: file, at: end, length: length) {
+      parts.append(part)
+      end += UInt64(prefix + part.count)
+    }
+    return parts
+  }
+
   /// Durably appends the next part.
   func append(_ part: [UInt8]) throws(StoreError) {
     let bytes = UInt64(part.count).littleEndianBytes + Array(SHA256.hash(data: part)) + part
@@ -73,8 +86,8 @@ final class ManifestLog {
   func part(_ number: UInt64) throws(StoreError) -> [UInt8] { try file.read(parts[Int(number)]) }
 
   /// The last record of every leaf, for disks of `counts` leaves.
-  func lastRecords(counts: [Int]) throws(StoreError) -> LastRecords {
-    var last = LastRecords(counts: counts)
+  func lastRecords(counts: [Int]) throws(StoreError) -> LeafPicture {
+    var last = LeafPicture(counts: counts)
     for range in parts { last.add(try file.read(range)) }
     return last
   }

@@ -46,12 +46,14 @@ final class ReplicaStore {
       try folder.folder("receipts").removeDurably(Self.name(last))
     }
     let old = record.manifest
+    // First kept, then dropped: after a crash between it stands in both places, which is the same.
+    let isKept = try ManifestArchive(folder: folder).keep(record, parts: log.count)
     if next.manifest != old { folder.remove(next.manifest) }
     let chain = ManifestChain(session: next.session ?? "", previous: next.previous)
     let fresh = try ManifestLog(path: folder.file(next.manifest), chain: chain)
     try replace(next)
     log = fresh
-    if next.manifest != old { folder.remove(old) }
+    if next.manifest != old && !isKept { folder.remove(old) }
   }
 
   func storePart(_ part: [UInt8]) throws { try log.append(part) }

@@ -19,7 +19,11 @@ public struct AgentPlaces: Sendable {
   /// There while post hooks are owed for pre hooks that ran.
   public var owedHooks: String { volatile + "/post-hooks-owed" }
 
+  /// What pending marks mean, see `SyncMemories`; beside the note of the tracking, whose marks they are.
+  public var memory: String { volatile + "/memory.json" }
+
   func trackingKeeper(owner: String) -> TrackingKeeper {
-    TrackingKeeper(pins: pins, ownMount: volatile + "/bpf", note: volatile + "/tracking.json", owner: owner)
+    TrackingKeeper(
+      pins: pins, ownMount: volatile + "/bpf", note: volatile + "/tracking.json", owner: owner, memory: memory)
   }
 }

@@ -25,14 +25,18 @@ public final class AgentService: Service {
   private let wait: Int
   private let state = Mutex(State())
 
-  /// - Parameter wait: seconds that the service may hold a poll.
-  public init(identity: Identity, machine: any SourceMachine, logger: Logger, wait: Int = 50) throws {
+  /// - Parameters:
+  ///   - wait: seconds that the service may hold a poll.
+  ///   - memory: `AgentPlaces.memory` where the machine's tracking outlives this process.
+  public init(
+    identity: Identity, machine: any SourceMachine, logger: Logger, wait: Int = 50, memory: String? = nil
+  ) throws {
     let key = try identity.key()
     let group = MultiThreadedEventLoopGroup.singleton
     client = try SecureClient(settings: identity.connection, key: key, group: group, connections: 3)
     service = ServiceClient(client: client, base: identity.server, credential: identity.credential)
     pool = NIOThreadPool(numberOfThreads: 4)
-    runner = SyncRunner(connection: identity.connection, key: key, group: group, pool: pool)
+    runner = SyncRunner(connection: identity.connection, key: key, group: group, pool: pool, memory: memory)
     (self.machine, self.logger, self.wait) = (machine, logger, wait)
   }
 

@@ -65,7 +65,8 @@ public final class LinuxMachine: SourceMachine {
     // What an earlier life left, too.
     places.trackingKeeper(owner: "").removeAll()
     try Systemd(places: places).uninstall()
-    for path in [places.identity, places.identity + ".new", places.state, places.committed, places.volatile] {
+    let notes = [places.committed, places.memory].flatMap { [$0, $0 + ".new"] }
+    for path in [places.identity, places.identity + ".new", places.state] + notes + [places.volatile] {
       try PrivateFile.remove(path)
     }
     try PrivateFile.remove(places.program)

@@ -3,6 +3,7 @@ import CLinuxBlock
 public import Replication
 import Synchronization
 import Volumes
+public import Wire
 
 /// The disks of this machine, tracked by the kernel and held still by freezing their filesystems.
 ///
@@ -108,9 +109,6 @@ public final class LinuxSource: SyncSource {
     return .init(voided: voided, pending: pending, used: used())
   }
 
-  /// How changes are seen: the rung of the ladder.
-  public var tracking: String { state.withLock { $0.tracker?.rung ?? "none" } }
-
   private func checkSizes() throws {
     for disk in disks {
       // A disk that was pulled out has no size any more, or is not there at all.
@@ -192,6 +190,15 @@ public final class LinuxSource: SyncSource {
   func hasCommitted(session: String) -> Bool { FinalSealNote.holds(session, at: places) }
 
   public var consistency: [String: String] { state.withLock { $0.levels } }
+
+  public var tracking: [AgentStatement.Tracking] {
+    state.withLock { state in
+      guard let tracker = state.tracker else { return [] }
+      return tracker.counts().map {
+        .init(disk: $0.disk, rung: $0.rung, kernelSectors: $0.kernelSectors, seenSectors: $0.seenSectors)
+      }
+    }
+  }
 
   public func powerOff() { _ = lb_power_off() }
 }

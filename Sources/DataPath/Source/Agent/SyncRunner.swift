@@ -11,6 +11,9 @@ public final class SyncRunner: Sendable {
   private let key: AgentKey
   private let group: any EventLoopGroup
   private let pool: NIOThreadPool
+  private let statements: StatementWriter
+  private let memories: SyncMemories
+
   private struct Running {
     let command: String
     /// Nil while the disks are opened.
@@ -22,17 +25,21 @@ public final class SyncRunner: Sendable {
 
   private let running = Mutex<Running?>(nil)
 
-  /// Of the last sync, by migration: as long-lived as the marks that it belongs to.
-  private let memories = Mutex<[String: ReplicaMemory]>([:])
   /// What the gateway has decided, by command: it may be heard before the sync begins.
   private let conclusions = Mutex<[String: AgentCommand.Conclusion]>([:])
 
   /// Connections to a gateway: one for each frame in flight and some for flushes and claims.
   private static let connections = 6
 
-  /// - Parameter pool: for what blocks; started by the caller. Four threads keep the queue of a disk filled.
-  public init(connection: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, pool: NIOThreadPool) {
+  /// - Parameters:
+  ///   - pool: for what blocks; started by the caller. Four threads keep the queue of a disk filled.
+  ///   - memory: file of what pending marks mean; nil where they end with this process.
+  public init(
+    connection: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, pool: NIOThreadPool, memory: String? = nil
+  ) {
     (self.connection, self.key, self.group, self.pool) = (connection, key, group, pool)
+    memories = SyncMemories(path: memory)
+    statements = StatementWriter(key: key, memories: memories)
   }
 
   /// Runs one sync to its end. Never throws: the report says what became of it.
@@ -67,13 +74,21 @@ public final class SyncRunner: Sendable {
     }
     let final: AgentReport
     do {
-      let driver = try await driver(
-        command, source: source(), client: client, hasCommitted: hasCommitted, hush: hush
-      ) { result in await report(Self.report(of: result, command, id: id)) }
+      let source = try await source()
+      let startedAt = StatementWriter.now()
+      let sign: @Sendable (SyncDriver.Result) -> AgentReport = { [statements] result in
+        let statement = result.receipt.flatMap {
+          statements.statement(command, $0, result.progress, source: source, startedAt: startedAt)
+        }
+        return Self.report(of: result, command, statement: statement, id: id)
+      }
+      let driver = driver(
+        command, source: source, client: client, hasCommitted: hasCommitted, hush: hush
+      ) { result in await report(sign(result)) }
       if let conclusion = conclusions.withLock({ $0[id] }) { driver.conclude(conclusion) }
       let result = await run(driver, id: id, interval: interval, report: report)
-      if let memory = result.memory { memories.withLock { $0[command.migration] = memory } }
-      final = Self.report(of: result, command, id: id)
+      final = sign(result)
+      memories.ended(command, sealed: result.receipt != nil, mode: result.progress.mode)
     } catch {
       let failure = error as? SyncFailure ?? SyncFailure(code: "agent_error", message: "\(error)")
       final = AgentReport(command: id, state: .failed, failure: failure.reported)
@@ -90,8 +105,11 @@ public final class SyncRunner: Sendable {
       client: client, base: command.gateway, session: command.session, grant: command.grant)
     let driver = SyncDriver(
       source: source, gateway: gateway, key: key, session: command.session, mode: .init(command.mode),
-      final: command.final, resumesFinal: hasCommitted, memory: memories.withLock { $0[command.migration] },
-      limits: command.limits, pool: pool, settings: Self.settings(command), hush: hush, beforePowerOff: beforePowerOff)
+      final: command.final, resumesFinal: hasCommitted, scrub: command.scrub,
+      memory: memories[command.migration]?.replica, limits: command.limits, pool: pool,
+      settings: Self.settings(command), hush: hush,
+      remember: { [memories] driver in try memories.note(command) { driver.remembered } },
+      beforePowerOff: beforePowerOff)
     let cancelled = running.withLock { running in
       running?.driver = driver
       running?.gateway = gateway
@@ -156,10 +174,13 @@ public final class SyncRunner: Sendable {
     return settings
   }
 
-  private static func report(of result: SyncDriver.Result, _ command: SyncCommand, id: String) -> AgentReport {
+  private static func report(
+    of result: SyncDriver.Result, _ command: SyncCommand, statement: String?, id: String
+  ) -> AgentReport {
     AgentReport(
       command: id, state: result.failure == nil ? .done : .failed, progress: result.progress, receipt: result.receipt,
-      failure: result.failure?.reported, sourceRuns: command.final && result.failure != nil ? !result.isUndecided : nil)
+      statement: statement, failure: result.failure?.reported,
+      sourceRuns: command.final && result.failure != nil ? !result.isUndecided : nil)
   }
 }
 

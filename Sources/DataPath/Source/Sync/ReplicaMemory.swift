@@ -3,7 +3,7 @@ import Wire
 
 /// What an agent remembers of the replica that its pending marks belong to. Marks say what changed since a state of that
 /// replica; where the gateway was put back to an earlier one they say too little, and only a compare is right.
-struct ReplicaMemory: Hashable, Sendable {
+struct ReplicaMemory: Codable, Hashable, Sendable {
   /// What the gateway may name as the last sealed chain: two, where a seal was asked for and its answer never heard.
   var sealed: Set<String>
   /// The last epoch that was opened. Epochs only grow.

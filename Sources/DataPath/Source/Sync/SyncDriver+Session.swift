@@ -37,6 +37,7 @@ extension SyncDriver {
       let nothing = source.disks.map { Bitmap(count: Int(Leaf.count(bytes: $0.reader.size))) }
       return .opened(.init(epoch: epoch, parts: .max, held: nothing))
     }
+    try await remember()
     claims.begin(epoch)
     var held: [Bitmap] = []
     for (index, disk) in source.disks.enumerated() {
@@ -91,6 +92,8 @@ extension SyncDriver {
             code: "manifest_diverged", message: "the gateway's chain after part \(flush.part) is not ours; start anew")
         }
       }
+      // Only then the marks are settled.
+      try await remember()
       return .flushed(flush.epoch, part: flush.part)
     } catch let error as TransportError where error.problemCode == "epoch_closed" {
       return .epochClosed(flush.epoch)
@@ -116,6 +119,7 @@ extension SyncDriver {
       throw SyncFailure(code: "internal", message: "a seal was asked for before the session was open")
     }
     state.withLock { $0.hasAskedForSeal = true }
+    try await remember()
     let request = SealRequest(
       epoch: epoch.rawValue, chain: chain.hex, signature: try chain.sign(with: key), consistency: source.consistency)
     var wait = Duration.milliseconds(50)
@@ -126,7 +130,9 @@ extension SyncDriver {
         case .sealed:
           state.withLock { $0.receipt = answer.receipt }
           return .sealed
-        case .mismatched: return try await mismatched(answer)
+        case .mismatched:
+          state.withLock { $0.differing += UInt64(answer.mismatches.count) }
+          return try await mismatched(answer)
         case .reading: break
         }
       } catch let error as TransportError where error.problemCode == "epoch_closed" {

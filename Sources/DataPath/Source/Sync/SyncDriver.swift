@@ -30,8 +30,6 @@ final class SyncDriver: Sendable {
     var progress: SyncProgress
     /// The final seal may be requested and the gateway has not decided it: only a later life of the agent can go on.
     var isUndecided = false
-    /// What the next sync of these marks may expect of the gateway; nil where it was never reached.
-    var memory: ReplicaMemory?
   }
 
   struct State {
@@ -55,10 +53,14 @@ final class SyncDriver: Sendable {
     var hasAskedForSeal = false
     /// Why the replica is not the one that the marks belong to.
     var contradiction: String?
+    /// Tracking began anew in this sync.
+    var hasRestarted = false
     /// The seal of a final sync is or may be requested: the sync goes on until the gateway's certain word is here.
     var isCommitted = false
     /// Freezes begun, so that an old deadline does not end a new instant.
     var freezes = 0
+    /// Leaves that seals found to differ.
+    var differing: UInt64 = 0
   }
 
   /// As it is before the first event.
@@ -76,6 +78,7 @@ final class SyncDriver: Sendable {
   let meter = SyncMeter()
   let claims: ClaimCache
   let memory: ReplicaMemory?
+  private let noteMemory: @Sendable (SyncDriver) throws -> Void
   let hush: @Sendable (Bool) -> Void
   let beforePowerOff: @Sendable (Result) async -> Void
   let state: Mutex<State>
@@ -86,25 +89,28 @@ final class SyncDriver: Sendable {
   ///   - memory: of the sync before, of the same source's marks.
   ///   - hush: called with true before filesystems freeze (no log line may be written from then on), with false after
   ///     they thawed.
+  ///   - remember: notes `remembered`; it has changed, and something is to be built upon it. Blocks.
   ///   - beforePowerOff: last chance to say something to anyone.
   init(
     source: any SyncSource, gateway: GatewayClient, key: AgentKey, session: String,
-    mode: SyncMachine.Mode, final: Bool, resumesFinal: Bool = false, memory: ReplicaMemory? = nil,
-    limits: SyncCommand.Limits, pool: NIOThreadPool,
+    mode: SyncMachine.Mode, final: Bool, resumesFinal: Bool = false, scrub: ScrubWindow? = nil,
+    memory: ReplicaMemory? = nil, limits: SyncCommand.Limits, pool: NIOThreadPool,
     settings: Settings = Settings(),
     hush: @escaping @Sendable (Bool) -> Void = { _ in },
+    remember: @escaping @Sendable (SyncDriver) throws -> Void = { _ in },
     beforePowerOff: @escaping @Sendable (Result) async -> Void = { _ in }
   ) {
     (self.source, self.gateway, self.key, self.session, self.final) = (source, gateway, key, session, final)
     (self.settings, self.pool, self.hush, self.beforePowerOff) = (settings, pool, hush, beforePowerOff)
-    self.memory = memory
+    (self.memory, noteMemory) = (memory, remember)
     pace = Pace(limits: limits, disks: source.disks.map(\.name))
     claims = ClaimCache(sizes: source.disks.map(\.reader.size))
     buffers = BufferPool(
       count: settings.machine.framesInFlight, size: settings.machine.frameLeaves * Int(Leaf.size))
     let disks = source.disks.map { SyncMachine.Disk(size: $0.reader.size, block: min($0.block, Leaf.size)) }
     machine = SyncMachine(
-      mode: mode, final: final, resumesFinal: resumesFinal, disks: disks, settings: settings.machine)
+      mode: mode, final: final, resumesFinal: resumesFinal, scrub: scrub.map { $0.from..<max($0.from, $0.to) },
+      disks: disks, settings: settings.machine)
     state = Mutex(State(progress: machine.progress, isCommitted: resumesFinal))
     (events, continuation) = AsyncStream.makeStream()
   }
@@ -138,6 +144,8 @@ final class SyncDriver: Sendable {
     }
     // Only now, as the end of the group cancels what runs in it.
     if powersOff { await powerOff() }
+    // What fails here was noted otherwise before, or is noted no more.
+    try? await remember()
     return result(ended)
   }
 
@@ -173,20 +181,15 @@ final class SyncDriver: Sendable {
   private func result(_ ended: SyncMachine.Outcome) -> Result {
     let state = state.withLock { $0 }
     let progress = progress(of: state)
-    let memory = state.opened.map { opened in
-      let asked = state.hasAskedForSeal ? state.chain.map { [$0.hex] } ?? [] : []
-      return ReplicaMemory(
-        sealed: state.receipt.map { [$0.chain] } ?? Set([opened.previous] + asked), epoch: opened.epoch)
-    }
     switch ended {
-    case .sealed: return Result(receipt: state.receipt, failure: nil, progress: progress, memory: memory)
+    case .sealed: return Result(receipt: state.receipt, failure: nil, progress: progress)
     case .notConverging:
       let failure = meter.failure(
         rounds: state.progress.rounds + state.progress.instants, instantBytes: settings.machine.instantBytes)
-      return Result(receipt: nil, failure: failure, progress: progress, memory: memory)
+      return Result(receipt: nil, failure: failure, progress: progress)
     case .ended(let reason):
       let failure = state.failure ?? state.freezeFailure ?? SyncFailure(code: "sync_ended", message: reason)
-      return Result(receipt: nil, failure: failure, progress: progress, isUndecided: state.isCommitted, memory: memory)
+      return Result(receipt: nil, failure: failure, progress: progress, isUndecided: state.isCommitted)
     }
   }
 
@@ -200,8 +203,13 @@ final class SyncDriver: Sendable {
     return SyncProgress(
       phase: now.phase.rawValue, mode: SyncCommand.Mode(rawValue: now.mode.rawValue) ?? .compare, voided: now.voided,
       usedBytes: now.usedBytes, doneBytes: now.doneBytes, wireBytes: state.wireBytes, sentBytes: state.sentBytes,
-      dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds,
-      tracking: source.tracking, forecast: isCopying ? meter.forecast(left) : nil)
+      dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds, tracking: Self.rungs(source.tracking),
+      forecast: isCopying ? meter.forecast(left) : nil, scrub: Self.findings(of: state))
+  }
+
+  /// As `SyncProgress.tracking`.
+  private static func rungs(_ tracking: [AgentStatement.Tracking]) -> String {
+    tracking.isEmpty ? "none" : Set(tracking.map(\.rung)).sorted().joined(separator: "+")
   }
 
   func feed(_ event: SyncMachine.Event) { continuation.yield(event) }
@@ -270,8 +278,14 @@ final class SyncDriver: Sendable {
     if !restart, let contradiction = state.withLock({ $0.contradiction }) {
       (prepared.voided, prepared.pending) = (contradiction, [])
     }
+    if restart {
+      state.withLock { $0.hasRestarted = true }
+      try await remember()
+    }
     return prepared
   }
+
+  func remember() async throws { try await onPool { try self.noteMemory(self) } }
 
   /// Ends the sync because of an error that waiting does not cure.
   private func fail(_ error: any Error) {

@@ -1,5 +1,6 @@
 public import Blocks
 public import Replication
+public import Wire
 
 /// The disks of a source as a sync sees them: readable, tracked, and able to stand still for an instant.
 ///
@@ -8,9 +9,6 @@ public import Replication
 public protocol SyncSource: Sendable {
   /// In the order of the session's disks.
   var disks: [SyncDisk] { get }
-
-  /// How changes are seen, in a word.
-  var tracking: String { get }
 
   /// Starts tracking where it does not run (or starts it over), then says what is in use. `voided` unless tracking was
   /// established (see `mark`) and is still proven; after a restart only where the disks cannot be tracked at all.
@@ -47,12 +45,15 @@ public protocol SyncSource: Sendable {
   /// the last with its reason: `crash: swap`.
   var consistency: [String: String] { get }
 
+  /// How writes are seen on each disk, and what was counted; empty where nothing tracks them.
+  var tracking: [AgentStatement.Tracking] { get }
+
   /// Ends the machine at once, writing nothing. Returns only where it failed, or where the machine is a test's.
   func powerOff()
 }
 
 extension SyncSource {
-  public var tracking: String { "none" }
+  public var tracking: [AgentStatement.Tracking] { [] }
 }
 
 public struct SyncDisk: Sendable {

@@ -52,6 +52,10 @@ public protocol ChangeTracker: Sendable {
   /// Compares what the tracker counted with what the kernel says was written. Nil is good.
   func verify(_ moment: CounterMoment) -> VoidReason?
 
+  /// For each disk the sectors that the kernel counted as written since tracking began, and those that were seen; empty
+  /// once stopped.
+  func counts() -> [TrackedCount]
+
   /// Ends tracking, also for later processes, and gives the kernel's memory back. May be repeated; a `take` after it
   /// answers `.unknown`. Merely letting go of a tracker leaves what outlives processes as it is.
   func stop()
@@ -60,6 +64,14 @@ public protocol ChangeTracker: Sendable {
 extension ChangeTracker {
   /// All blocks written since the last `take`, and what was kept back.
   public func take() -> Take { take(atMost: .max) }
+}
+
+/// What was counted on one disk.
+public struct TrackedCount: Hashable, Sendable {
+  public var disk: String
+  public var rung: String
+  public var kernelSectors: UInt64
+  public var seenSectors: UInt64
 }
 
 /// A whole disk under tracking.

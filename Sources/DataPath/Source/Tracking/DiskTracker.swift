@@ -154,6 +154,14 @@ extension DiskTracker {
     return moment == .live ? verifyLive() : verifyQuiescent()
   }
 
+  /// What was counted since tracking began; nil where the kernel's counters cannot be read.
+  func count() -> TrackedCount? {
+    guard let kernel = DiskCounters.read(disk.name) else { return nil }
+    return TrackedCount(
+      disk: disk.name, rung: marks.rung.rawValue, kernelSectors: UInt64(clamping: Int64(kernel.written) - headStart),
+      seenSectors: marks.seen().written(comparedWith: kernel))
+  }
+
   private func verifyLive() -> VoidReason? {
     // In this order requests that end meanwhile make our count the larger one.
     guard let kernel = DiskCounters.read(disk.name) else { return unreadable }

@@ -187,6 +187,8 @@ public final class KernelTracker: ChangeTracker {
     state.withLock { Self.verify(moment, &$0) }
   }
 
+  public func counts() -> [TrackedCount] { state.withLock { $0.trackers.compactMap { $0.count() } } }
+
   private static func verify(_ moment: CounterMoment, _ state: inout State) -> VoidReason? {
     if state.void == nil, let reason = state.trackers.lazy.compactMap({ $0.verify(moment) }).first {
       void(reason, &state)

@@ -15,8 +15,12 @@ public struct TrackingKeeper: Sendable {
   /// Whose pending marks these are; another owner's are worthless.
   let owner: String
 
-  public init(pins: String, ownMount: String, note: String, owner: String) {
-    (self.pins, self.ownMount, self.note, self.owner) = (pins, ownMount, note, owner)
+  /// Where it stands what the marks mean, see `SyncMemories`: without that nothing is adopted. Nil: they mean something by
+  /// themselves.
+  let memory: String?
+
+  public init(pins: String, ownMount: String, note: String, owner: String, memory: String? = nil) {
+    (self.pins, self.ownMount, self.note, self.owner, self.memory) = (pins, ownMount, note, owner, memory)
   }
 
   /// The folder for pins in a filesystem that is there; nil where there is none.
@@ -55,6 +59,9 @@ public struct TrackingKeeper: Sendable {
     }
     guard record.owner == owner, record.disks.map(\.name) == disks else {
       throw TrackingRefusal("the earlier tracking was another migration's, or of other disks")
+    }
+    if let memory, SyncMemories.read(memory)[owner] == nil {
+      throw TrackingRefusal("nothing is remembered of the replica that the earlier tracking belongs to")
     }
     guard let folder = folder(), record.folder.hasPrefix(folder + "/") else {
       throw TrackingRefusal("the BPF filesystem is gone")

@@ -26,6 +26,10 @@ extension MigrateCommand {
           if let forecast = ProgressLine.forecast(progress.forecast) { print("  \(forecast)") }
           if let voided = progress.voided { print("  a delta could not be proven (\(voided)); everything is compared") }
         }
+        if let scrub = found.scrub { print("  " + ScrubText.text(scrub)) }
+        if let check = try await platform.points(found.id).first?.check {
+          print("  last point: \(PointText.text(check))")
+        }
         if let problem = found.problem { print("  \(problem.detail)\n    \(problem.remedy)") }
         for event in try await platform.events(found.id).prefix(10) {
           print("  \(Instant.text(event.at))  \(event.message)")

@@ -19,6 +19,7 @@ struct MigrateCommand: AsyncParsableCommand {
     @Option(help: "Seconds between syncs; without it, only when asked.") var every: Int?
     @Option(help: "Points to keep.") var keep = 5
     @Option(help: "At most this many megabytes a second on the link.") var limit: Int?
+    @Option(help: "Mebibytes of each disk that every sync reads again at both ends, in turn.") var scrub: UInt64?
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
@@ -28,7 +29,7 @@ struct MigrateCommand: AsyncParsableCommand {
         let migration = try await platform.start(
           .init(
             name: name ?? source.name, source: source.id, target: target, schedule: every, retention: keep,
-            limits: limits))
+            limits: limits, scrub: scrub.map { $0 << 20 }))
         if options.json { return try options.printJSON(migration) }
         print("\(migration.name) (\(migration.id)) has started; follow it by: godwit migrate status \(migration.name)")
       }
@@ -39,13 +40,16 @@ struct MigrateCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(abstract: "Bring the copy up to date now and make a point.")
     @Argument(help: "The migration: name or id.") var migration: String
     @Flag(help: "Re-read and compare everything instead of trusting the tracker.") var compare = false
+    @Flag(help: "Read everything in use again, at the source and on the replica, and mend what differs.")
+    var scrub = false
     @Flag(inversion: .prefixedNo, help: "Wait until the point is there.") var wait = true
     @OptionGroup var options: ClientOptions
 
     func run() async throws {
       try await options.run { platform in
         let migration = try await platform.migration(migration)
-        let sync = try await platform.sync(migration.id, .init(mode: compare ? .compare : nil))
+        let sync = try await platform.sync(
+          migration.id, .init(mode: compare ? .compare : nil, scrub: scrub ? .everything : nil))
         guard wait else { return options.json ? try options.printJSON(sync) : print(sync.id) }
         let ended = try await Follow(platform, quiet: options.json).sync(migration.id, sync.id)
         if options.json { try options.printJSON(ended) }
@@ -64,12 +68,12 @@ struct MigrateCommand: AsyncParsableCommand {
         let migration = try await platform.migration(migration)
         let points = try await platform.points(migration.id)
         if options.json { return try options.printJSON(points) }
-        var table = TextTable(["POINT", "AT", "CONSISTENCY", "DIGEST OF DISK 1"])
+        var table = TextTable(["POINT", "AT", "CONSISTENCY", "RE-READ", "DIGEST OF DISK 1"])
         for point in points {
           table.add([
             point.id, Instant.text(point.createdAt),
             Set(point.receipt.consistency.values).sorted().joined(separator: ", "),
-            point.receipt.disks.first?.root ?? ""
+            point.check.map(PointText.text) ?? "-", point.receipt.disks.first?.root ?? ""
           ])
         }
         print(table.text)

@@ -98,10 +98,11 @@ struct Plan: Sendable {
 
   // MARK: Services
 
-  func clouds(_ ready: Readiness) -> CloudsService {
+  func clouds(_ ready: Readiness) throws -> CloudsService {
     let gateway = CloudsAPI.Gateway(
       url: gatewayURL, ca: installation.authority.certificatePEM,
-      key: Base64URL.encode(installation.gatewayKey.publicKey))
+      key: Base64URL.encode(installation.gatewayKey.publicKey),
+      certificate: try installation.authority.signer(.gateway, publicKey: installation.gatewayKey.publicKey))
     return CloudsService(
       .init(
         folder: folder + "/clouds", socket: installation.socket("clouds"),
@@ -116,7 +117,9 @@ struct Plan: Sendable {
       configuration: .init(
         database: folder + "/migration/migration.sqlite", key: installation.migrationKey, bindings: [],
         callers: ["front": installation.frontKey.publicKey], clouds: .unix(path: installation.socket("clouds")),
-        publicURL: publicURL, certificateAuthority: installation.authority.certificatePEM, agentBinary: agent),
+        publicURL: publicURL, certificateAuthority: installation.authority.certificatePEM,
+        enrolmentCertificate: try installation.authority.signer(
+          .enrolment, publicKey: installation.migrationKey.publicKey), agentBinary: agent),
       logger: logger)
     let server = HTTPServer(
       .unix(path: installation.socket("migration")), logger: logger, onRunning: { _ in ready.mark("migration") },

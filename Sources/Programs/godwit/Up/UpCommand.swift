@@ -41,7 +41,7 @@ struct UpCommand: AsyncParsableCommand {
     let companions = try plan.companions()
     let ready = Readiness(of: ["clouds", "migration", "front"])
     var services: [any Service] = [CompanionKeeper(companions: companions, logger: logger)]
-    services.append(plan.clouds(ready))
+    services.append(try plan.clouds(ready))
     services.append(contentsOf: try plan.migration(ready))
     services.append(try plan.front(ready))
     services.append(Announcement(ready: ready, plan: plan, logger: logger))

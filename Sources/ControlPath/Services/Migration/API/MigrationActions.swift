@@ -29,7 +29,7 @@ struct MigrationActions: Sendable {
         id: id, tenant: tenant, name: wish.name, source: source.id, target: wish.target, state: .connecting,
         paused: false, schedule: wish.schedule, retention: wish.retention ?? 3,
         limits: wish.limits ?? SyncCommand.Limits(), disks: try Self.disks(of: source, wish, id: id), createdAt: now,
-        nextSyncAt: now, failures: 0)
+        nextSyncAt: now, failures: 0, scrub: wish.scrub.map { .init(budget: $0) })
       try row.insert(db)
       try EventRow(
         tenant: tenant, at: now, migration: id, source: source.id, code: "migration_created",
@@ -71,6 +71,11 @@ struct MigrationActions: Sendable {
       row.retention = change.retention ?? row.retention
       row.limits = change.limits ?? row.limits
       row.paused = change.paused ?? row.paused
+      if let budget = change.scrub {
+        var scrub = row.scrub ?? .init()
+        scrub.budget = budget == 0 ? nil : budget
+        row.scrub = scrub
+      }
       if let schedule = change.schedule {
         row.schedule = schedule
         row.nextSyncAt = row.sealedFinalAt == nil && row.state != .done ? now + schedule : nil
@@ -124,6 +129,7 @@ struct MigrationActions: Sendable {
       guard row.activity == nil, row.state != .done, row.switchedAt == nil, row.awaitingSourceSince == nil else {
         throw Problem.busy(row)
       }
+      guard row.scrub?.open ?? 0 == 0 else { throw Problem.mismatchesOpen(row) }
       guard row.lastPointAt != nil else {
         throw Problem(
           code: "no_point", status: 409, detail: "The migration \(id) has no point yet.",

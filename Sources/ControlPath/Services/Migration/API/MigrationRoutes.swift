@@ -16,6 +16,7 @@ struct MigrationRoutes: Sendable {
     addMigrations(to: tenant)
     addActions(to: tenant)
     addHistory(to: tenant)
+    PointRoutes(orchestrator: orchestrator).add(to: tenant)
     addLaunches(to: tenant)
   }
 
@@ -45,7 +46,7 @@ struct MigrationRoutes: Sendable {
     tenant.post("migrations/{id}/syncs") { request, context in
       let wish = try await request.json(MigrationAPI.SyncWish.self)
       let sync = try await orchestrator.beginSync(
-        try context.tenant, try context.parameter("id"), mode: wish.mode)
+        try context.tenant, try context.parameter("id"), mode: wish.mode, scrub: wish.scrub)
       return try JSONAnswer(sync.view, status: .accepted)
     }
     tenant.post("migrations/{id}/switch") { request, context in

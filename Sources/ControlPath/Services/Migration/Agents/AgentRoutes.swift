@@ -70,6 +70,7 @@ struct AgentRoutes: Sendable {
   }
 
   private func take(_ report: AgentReport, from source: SourceRow) async throws {
+    let now = orchestrator.now()
     let waker = try await orchestrator.database.write { db -> String? in
       if let machine = report.machine {
         try MigrationDatabase.update(SourceRow.self, source.tenant, source.id, db) { $0.machine = machine }
@@ -85,7 +86,11 @@ struct AgentRoutes: Sendable {
       command.ended = report.state != .running
       try command.update(db)
       if case .sync(let sync) = command.body, let progress = report.progress {
+        let before = try MigrationDatabase.find(SyncRow.self, source.tenant, sync.session, db)?.progress?.scrub
         try MigrationDatabase.update(SyncRow.self, source.tenant, sync.session, db) { $0.progress = progress }
+        try MigrationDatabase.update(MigrationRow.self, source.tenant, sync.migration, db) {
+          try $0.noteFound(progress.scrub, before: before, at: now, db)
+        }
       }
       return command.ended ? command.waker : nil
     }

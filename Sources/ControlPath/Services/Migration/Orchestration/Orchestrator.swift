@@ -48,6 +48,7 @@ struct Orchestrator: Sendable {
     catalog.add(switchWorkflow)
     catalog.add(rollbackWorkflow)
     catalog.add(finishWorkflow)
+    catalog.add(verifyWorkflow)
     return catalog
   }
 

@@ -11,7 +11,8 @@ struct ReceiptCheck: Sendable {
   var agentKey: [UInt8]
 
   /// Nil where the receipt is good.
-  func problem(_ receipt: SealReceipt?) -> WorkflowProblem? {
+  /// - Parameter statement: what the agent signed of the sync; an older agent gives none.
+  func problem(_ receipt: SealReceipt?, statement: String? = nil) -> WorkflowProblem? {
     guard let receipt else { return refused("it sent none") }
     guard receipt.isSigned(by: gatewayKey) else { return refused("it is not signed by the gateway of this target") }
     guard receipt.session == sync.id, receipt.migration == migration.id else {
@@ -22,6 +23,13 @@ struct ReceiptCheck: Sendable {
     }
     guard ManifestChain(resuming: receipt.chain, parts: 0)?.isSigned(receipt.agentSignature, by: agentKey) == true
     else { return refused("the manifest's chain is not signed by the source's agent") }
+    if let statement {
+      let claims = try? CompactJWS.verify(
+        statement, publicKey: agentKey, as: AgentStatement.self, typ: AgentStatement.type)
+      guard let claims, claims.session == sync.id, claims.chain == receipt.chain else {
+        return refused("the agent's statement is not signed by it, or is of another sync")
+      }
+    }
     return nil
   }
 

@@ -43,7 +43,9 @@ struct Scheduler: Service {
 extension Orchestrator {
   /// Begins a sync, or answers with the one that runs.
   /// - Throws: `Problem` 409 where the migration may not sync now.
-  func beginSync(_ tenant: String, _ id: String, mode: SyncCommand.Mode?) async throws -> SyncRow {
+  func beginSync(
+    _ tenant: String, _ id: String, mode: SyncCommand.Mode?, scrub: ScrubWindow? = nil
+  ) async throws -> SyncRow {
     let now = now()
     return try await database.write { db in
       guard let migration = try MigrationDatabase.find(MigrationRow.self, tenant, id, db) else {
@@ -57,7 +59,8 @@ extension Orchestrator {
       if let running = try running.fetchOne(db) { return running }
       let row = try SyncRow.next(
         Identifier.make("syn"), of: migration,
-        mode: mode ?? migration.nextMode ?? (migration.lastPointAt == nil ? .full : .delta), now: now, db)
+        mode: mode ?? migration.nextMode ?? (migration.lastPointAt == nil ? .full : .delta),
+        scrub: migration.nextScrub(asked: scrub), now: now, db)
       try row.insert(db)
       try start(
         syncWorkflow, id: Self.syncWorkflowID(row.id), tenant: tenant, state: SyncState(migration: id, sync: row.id), db

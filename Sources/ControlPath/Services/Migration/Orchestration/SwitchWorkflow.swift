@@ -27,6 +27,10 @@ extension Orchestrator {
   private func startFinalSync(_ state: inout SwitchState, _ context: WorkflowContext) async throws -> StepOutcome {
     if context.cancelRequested { return .failed(.cancelled) }
     let (migration, id, now) = (try await migration(context.tenant, state.migration), state.sync, now())
+    // A sync that ended since the switch was asked for may have found something.
+    if migration.scrub?.open ?? 0 > 0, try await database.find(SyncRow.self, context.tenant, id) == nil {
+      return .failed(WorkflowProblem(Problem.mismatchesOpen(migration)))
+    }
     // Another sync may still run: the final one follows it.
     let begun = try await database.write { db -> Bool in
       if try MigrationDatabase.find(SyncRow.self, migration.tenant, id, db) != nil { return true }

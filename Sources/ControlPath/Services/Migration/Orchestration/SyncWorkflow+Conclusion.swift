@@ -111,6 +111,6 @@ extension Orchestrator {
     }
     return SessionGrant(
       tenant: sync.tenant, migration: migration.id, session: sync.id, ordinal: UInt64(sync.ordinal), disks: disks,
-      cnf: .init(jkt: key), exp: end)
+      cnf: .init(jkt: key), exp: end, scrub: sync.scrub)
   }
 }

@@ -60,14 +60,15 @@ extension Orchestrator {
 
   func recordPoint(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
     guard let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
-      let receipt = try await database.find(CommandRow.self, context.tenant, sync.command)?.report?.receipt
+      let report = try await database.find(CommandRow.self, context.tenant, sync.command)?.report,
+      let receipt = report.receipt
     else { return .failed(.inconsistent("the receipt of sync \(state.sync) is gone")) }
     let migration = try await migration(context.tenant, state.migration)
     let now = now()
     let point = PointRow(
       id: sync.point, tenant: sync.tenant, migration: sync.migration, sync: sync.id, final: sync.final,
       snapshots: migration.disks.indices.map { Self.snapshotID(sync.id, $0) }, receipt: receipt, createdAt: now,
-      removing: false)
+      removing: false, statement: report.statement, gateway: state.gateway)
     try await database.write { db in
       // A repeat finds the point there and changes nothing.
       guard try MigrationDatabase.find(PointRow.self, point.tenant, point.id, db) == nil else { return }
@@ -77,6 +78,7 @@ extension Orchestrator {
         ($0.lastPointAt, $0.failures, $0.nextMode) = (now, 0, nil)
         $0.nextSyncAt = sync.final ? nil : $0.schedule.map { now + $0 }
         // A new point mends what a failed sync left behind, and nothing else.
+        try $0.noteSealed(sync, report.progress?.scrub, at: now, db)
         if $0.activity == nil, $0.state != .ready, $0.state != .testing { ($0.problem, $0.state) = (nil, .insync) }
       }
       try EventRow(
@@ -97,7 +99,8 @@ extension Orchestrator {
       let used = try Self.pointsInUse(tenant, migrationID, db)
       let kept = points.filter { !$0.removing }
       var going = points.filter(\.removing)
-      for var point in kept.dropFirst(max(1, migration.retention)) where !used.contains(point.id) && !point.final {
+      for var point in kept.dropFirst(max(1, migration.retention))
+      where !used.contains(point.id) && !point.final && point.check?.state != .reading {
         point.removing = true
         try point.update(db)
         going.append(point)

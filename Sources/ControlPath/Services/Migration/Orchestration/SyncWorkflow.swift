@@ -89,7 +89,7 @@ extension Orchestrator {
       SyncCommand(
         migration: migration.id, session: sync.id, mode: sync.mode, final: sync.final, gateway: gateway.url,
         grant: try CompactJWS.sign(grant, with: configuration.key), disks: migration.disks.map(\.name),
-        identities: migration.disks.map { $0.identity ?? "" }, limits: migration.limits))
+        identities: migration.disks.map { $0.identity ?? "" }, limits: migration.limits, scrub: sync.scrub))
     let command = CommandRow(
       id: sync.command, tenant: context.tenant, source: source.id, body: body, ended: false, waker: context.id,
       createdAt: now())
@@ -139,7 +139,9 @@ extension Orchestrator {
     let check = ReceiptCheck(
       sync: sync, migration: migration, gatewayKey: state.gateway.flatMap { Base64URL.decode($0.key) } ?? [],
       agentKey: source.flatMap { Base64URL.decode($0.publicKey) } ?? [])
-    if let problem = check.problem(command.report?.receipt) { return .failed(problem) }
+    if let problem = check.problem(command.report?.receipt, statement: command.report?.statement) {
+      return .failed(problem)
+    }
     let now = now()
     try await database.write { db in
       try MigrationDatabase.update(SyncRow.self, sync.tenant, sync.id, db) { $0.state = .sealed }

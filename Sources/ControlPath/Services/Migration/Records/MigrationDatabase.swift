@@ -26,6 +26,15 @@ struct MigrationDatabase: Sendable {
       try db.alter(table: "sync") { $0.add(column: "ordinal", .integer).notNull().defaults(to: 0) }
       try db.execute(sql: "UPDATE sync SET ordinal = rowid")
     }
+    migrator.registerMigration("evidence-1") { db in
+      try db.alter(table: "migration") { $0.add(column: "scrub", .text) }
+      try db.alter(table: "sync") { $0.add(column: "scrub", .text) }
+      try db.alter(table: "point") { t in
+        t.add(column: "statement", .text)
+        t.add(column: "gateway", .text)
+        t.add(column: "check", .text)
+      }
+    }
     return migrator
   }
 

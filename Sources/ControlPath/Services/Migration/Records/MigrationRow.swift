@@ -31,13 +31,14 @@ struct MigrationRow: TenantRow {
   var rollbackStatement: String?
   /// A rollback waits for the source to call home.
   var awaitingSourceSince: Int?
+  var scrub: MigrationAPI.Scrub?
 
   func view(activeSync: String?) -> MigrationAPI.Migration {
     MigrationAPI.Migration(
       id: id, name: name, source: source, target: target, state: state, paused: paused, problem: problem,
       schedule: schedule, retention: retention, limits: limits, disks: disks, createdAt: createdAt,
       lastPointAt: lastPointAt, nextSyncAt: nextSyncAt, activeSync: activeSync, switchedAt: switchedAt,
-      switchLaunch: switchLaunch, rollbackStatement: rollbackStatement)
+      switchLaunch: switchLaunch, rollbackStatement: rollbackStatement, scrub: scrub)
   }
 
   /// The state between activities.
@@ -63,6 +64,8 @@ struct SyncRow: TenantRow {
   var problem: Problem?
   var createdAt: Int
   var endedAt: Int?
+  /// What is read again at both ends though it did not change.
+  var scrub: ScrubWindow?
 
   /// The command to the agent has a name of its own, so that a step that runs twice gives it once.
   var command: String { "cmd-" + id }
@@ -78,14 +81,15 @@ struct SyncRow: TenantRow {
 extension SyncRow {
   /// A new sync, with the place that follows on those there are. To be inserted in the same transaction.
   static func next(
-    _ id: String, of migration: MigrationRow, mode: SyncCommand.Mode, final: Bool = false, now: Int, _ db: Database
+    _ id: String, of migration: MigrationRow, mode: SyncCommand.Mode, final: Bool = false,
+    scrub: ScrubWindow? = nil, now: Int, _ db: Database
   ) throws -> SyncRow {
     let last = try Int.fetchOne(
       db, sql: "SELECT MAX(ordinal) FROM sync WHERE tenant = ? AND migration = ?",
       arguments: [migration.tenant, migration.id])
     return SyncRow(
       id: id, tenant: migration.tenant, migration: migration.id, ordinal: (last ?? 0) + 1, mode: mode, final: final,
-      state: .preparing, createdAt: now)
+      state: .preparing, createdAt: now, scrub: scrub)
   }
 }
 
@@ -101,10 +105,14 @@ struct PointRow: TenantRow {
   var createdAt: Int
   /// Its snapshots are being deleted; nothing may be launched from it any more.
   var removing: Bool
+  /// The agent's signed statement, and the gateway that sealed: what evidence is made of.
+  var statement: String?
+  var gateway: CloudsAPI.Gateway?
+  var check: MigrationAPI.PointCheck?
 
   var view: MigrationAPI.Point {
     MigrationAPI.Point(
       id: id, migration: migration, sync: sync, final: final, snapshots: snapshots, receipt: receipt,
-      createdAt: createdAt)
+      createdAt: createdAt, hasEvidence: statement != nil && gateway?.certificate != nil, check: check)
   }
 }
