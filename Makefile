@@ -40,5 +40,5 @@ bench: static ## measure agent and gateway, as root (ARGS="--only full --runs 1"
 	swift build -c release $(SWIFT_FLAGS) --product godwit-gateway
 	Benchmarks/run $(ARGS)
 
-torture: build ## long runs of the simulation: SEEDS=n
-	GODWIT_SEEDS=$${SEEDS:-1000000} swift test --skip-build --filter Simulation
+torture: build ## track, sync, kill and compare every block under load, as root: MINUTES=n (10)
+	Tests/support/torture $${MINUTES:-10}

@@ -195,7 +195,7 @@ let package = Package(
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
         "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", crypto, nioCore, nioPosix, nioSSL,
+        "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto, nioCore, nioPosix, nioSSL,
         asyncHTTPClient, logging, nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])

@@ -42,7 +42,7 @@ final class SyncBench: Sendable {
 
   private init(size: UInt64, gateway: [String]) throws {
     (self.size, gatewayArguments) = (size, gateway)
-    folder = "/var/tmp/godwit-sync-\(UUID().uuidString.prefix(8))"
+    folder = LoopDisk.place + "/godwit-sync-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let authority = try CertificateAuthority.open(folder: folder + "/ca")
     identity = try authority.server("gateway", hosts: ["127.0.0.1", "localhost"])

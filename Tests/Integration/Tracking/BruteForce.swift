@@ -14,6 +14,8 @@ struct BruteForce {
   private(set) var missed: [UInt64] = []
   private(set) var differing = 0
   private(set) var taken = 0
+  /// Blocks that the takes of the comparisons named; `differing` is what of them had changed.
+  private(set) var named = 0
   private(set) var freezes: [Duration] = []
 
   /// Starts with a full copy of the live disk, or where `replica` is given, with that and what is pending.
@@ -41,6 +43,7 @@ struct BruteForce {
     freezes += try still.freeze().map(\.duration)
     if let reason = tracker.verify(.quiescent) { throw reason }
     let dirty = try dirty()
+    named += Int(dirty.count)
     var found: [UInt64] = []
     try forEachBlock { block, isEqual in
       if !isEqual {

@@ -14,13 +14,15 @@ struct TrackingMemoryTests {
     arguments: [[UInt64(2) << 40], [1 << 40, 1 << 40, 1 << 40, 1 << 40]])
   func largeDisks(sizes: [UInt64]) async throws {
     try await Self.withDisks(sizes) { names in
-      await #expect(processExitsWith: .success) { [names = names as [String]] in
+      let end = await #expect(processExitsWith: .success, observing: [\.standardOutputContent]) {
+        [names = names as [String]] in
         // What an exit test throws is not shown.
         do { try TrackingMemoryTests.track(names) } catch {
           print(error)
           exit(1)
         }
       }
+      if let end { print(String(decoding: end.standardOutputContent, as: UTF8.self)) }
     }
   }
 

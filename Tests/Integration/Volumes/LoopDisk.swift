@@ -26,8 +26,11 @@ struct LoopDisk {
     return try result.get()
   }
 
+  /// Where the folders of tests go: `make torture` names one that it can clear when it is interrupted.
+  static let place = ProcessInfo.processInfo.environment["GODWIT_TEST_FOLDER"] ?? "/var/tmp"
+
   private init(size: UInt64) throws {
-    folder = "/var/tmp/godwit-test-\(UUID().uuidString.prefix(8))"
+    folder = Self.place + "/godwit-test-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder + "/mnt", withIntermediateDirectories: true)
     do {
       try run("truncate", "-s", "\(size)", folder + "/disk.img")

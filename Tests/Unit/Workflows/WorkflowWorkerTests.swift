@@ -126,7 +126,7 @@ struct WorkflowWorkerTests {
       hit.withLock { $0 += 1 }
       throw FaultPoints.Abandoned()
     }
-    let doomed = fixture.worker(workflow, faults: faults, lease: 1)
+    let doomed = fixture.worker(workflow, faults: faults, lease: 3)
     try await doomed.start("k", id: "w", tenant: "t", state: Count())
     await #expect(throws: FaultPoints.Abandoned.self) { try await doomed.run() }
     #expect(hit.withLock { $0 } == 1)

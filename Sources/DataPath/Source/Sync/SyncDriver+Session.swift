@@ -39,12 +39,23 @@ extension SyncDriver {
     }
     try await remember()
     claims.begin(epoch)
+    do { return .opened(.init(epoch: epoch, parts: answer.parts, held: try await held())) } catch let error
+      as TransportError where error.problemCode == "epoch_closed"
+    {
+      // The gateway was started anew since it answered.
+      try await Task.sleep(for: .seconds(1))
+      return try await open(fresh: fresh)
+    }
+  }
+
+  /// Which leaves the gateway holds, by disk.
+  private func held() async throws -> [Bitmap] {
     var held: [Bitmap] = []
     for (index, disk) in source.disks.enumerated() {
       let leaves = Int(Leaf.count(bytes: disk.reader.size))
       held.append(try await persist { try await gateway.held(disk: UInt16(index), leaves: leaves) })
     }
-    return .opened(.init(epoch: epoch, parts: answer.parts, held: held))
+    return held
   }
 
   private func noteReplica(_ answer: OpenAnswer) {
