@@ -7,7 +7,7 @@ extension SyncMachine {
       link = .opening(fresh: opensFresh)
       actions.append(.open(fresh: opensFresh))
     }
-    if tracking == .idle, epoch != nil || stage != .starting {
+    if tracking == .idle, !isThawing, epoch != nil || stage != .starting {
       let restart = losses > 0 || mode != .delta
       tracking = .preparing(restart: restart)
       actions.append(.prepare(restart: restart))
@@ -19,11 +19,20 @@ extension SyncMachine {
     switch stage {
     case .copying where isNearlyClean: freeze()
     case .copying: take()
-    // What cannot be frozen may still be written: until a take comes back empty.
-    case .streaming where !sealRequested && !isHeldClean: takeStill()
+    // What cannot be frozen may still be written: until a take comes back empty. What was sent since then was read at
+    // another time than the rest.
+    case .streaming where !isHeldClean && mayTakeStill: takeStill()
     case .sending, .streaming: seal()
     default: break
     }
+  }
+
+  /// Before the filesystems are thawed whatever writes may wait for them.
+  private var isThawing: Bool { if case .thawing = stage { true } else { false } }
+
+  /// Once its seal was requested a final sync must end: it takes as long as there is hope.
+  private var mayTakeStill: Bool {
+    !sealRequested || (!isUntracked && losses <= settings.trackingLosses && heldTakes < settings.heldTakes)
   }
 
   private mutating func take() {
@@ -41,7 +50,7 @@ extension SyncMachine {
   private mutating func seal() {
     guard let epoch else { return }
     stage = .sealing
-    sealRequested = final
+    (sealRequested, heldTakes, isDisturbed) = (final, 0, final && !isHeldClean)
     if !capturing.isEmpty { release() }
     actions.append(.seal(epoch: epoch, final: final))
   }
@@ -77,6 +86,7 @@ extension SyncMachine {
         epoch: epoch, sequence: lastSequence, origin: stage == .sending ? .memory : .disk, extents: cut.extents,
         leaves: leaves, comparable: cut.comparable)
       unsettled.append(Carried(frame: frame))
+      isHeldClean = false
       actions.append(.carry(frame))
     }
   }

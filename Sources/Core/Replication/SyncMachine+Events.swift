@@ -179,5 +179,8 @@ extension SyncMachine {
     case ended(reason: String)
     /// Given up because the source writes faster than it is sent; everything settled stays settled.
     case notConverging
+    /// Given up because the target read back something else than was written, time after time; this many leaves in the
+    /// last. Everything settled stays settled but those, which are marked.
+    case targetUnreliable(leaves: Int)
   }
 }

@@ -24,6 +24,7 @@ extension SyncMachine {
   /// Takes while everything that can be is frozen.
   mutating func takeStill() {
     tracking = .taking
+    if sealRequested { heldTakes += 1 }
     actions.append(.take(syncFirst: false))
   }
 
@@ -39,7 +40,7 @@ extension SyncMachine {
       return
     }
     if final {
-      (stage, isHeldClean) = (.streaming, !hasDirty)
+      (stage, isHeldClean) = (.streaming, isSettled)
       return
     }
     let wanted = dirtyExtents(limit: settings.instantLeaves)

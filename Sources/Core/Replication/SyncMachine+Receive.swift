@@ -28,7 +28,7 @@ extension SyncMachine {
       tracking = .idle
       return trackingLost(reason)
     }
-    tracking = .ready
+    (tracking, isUntracked) = (.ready, prepared.voided != nil)
     for (disk, ranges) in prepared.used.enumerated() {
       for range in ranges { maps[disk].used.insert(maps[disk].leaves(of: range)) }
     }
@@ -265,6 +265,9 @@ extension SyncMachine {
       for address in known where Int(address.disk) == disk { runs.append(joining: Int(address.leaf)) }
       resend(runs, of: disk)
     }
+    (mismatches, differing) = (mismatches + 1, known.count)
+    // A final sync goes on until the gateway has decided it; its driver says what is wrong.
+    if mismatches >= settings.mismatchRounds, !sealRequested { finish(.targetUnreliable(leaves: known.count)) }
   }
 }
 

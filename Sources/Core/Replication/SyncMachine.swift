@@ -42,6 +42,12 @@ public struct SyncMachine: Sendable {
     public var freezeFailures = 3
     /// How many times tracking may be lost before the sync is given up.
     public var trackingLosses = 3
+    /// Seals in which the target read back something else than was written, before a sync is given up; a final one is
+    /// not, and goes on.
+    public var mismatchRounds = 5
+    /// Takes after the final seal was requested, one after the other, that find something written. Then it is asked for
+    /// anyway: what cannot be frozen may be torn, but the machine does not stand still without end.
+    public var heldTakes = 20
     public init() {}
   }
 
@@ -67,6 +73,11 @@ public struct SyncMachine: Sendable {
     /// Leaves that a scrub compared, and those whose writes the tracker missed (known from the seal on).
     public var scrubbed: Int
     public var missed: Int
+    /// Seals in which the target read back something else than was written, and how many leaves that were in the last.
+    public var mismatches: Int
+    public var differing: Int
+    /// A final seal is asked for although what cannot be frozen is written all the time.
+    public var isDisturbed: Bool
   }
 
   /// - Parameters:
@@ -116,8 +127,16 @@ public struct SyncMachine: Sendable {
   var capturing: [Extent] = []
   var memory: [Extent] = []
 
-  /// The last take of a final sync, while it held still, was empty.
+  /// The last take of a final sync, while it held still, was empty, and nothing was sent since.
   var isHeldClean = false
+  /// Takes since the last seal was asked for, and that one was asked for without a clean take.
+  var heldTakes = 0
+  var isDisturbed = false
+  /// The disks cannot be tracked: a source that stays frozen is sealed without.
+  var isUntracked = false
+  /// Seals that found something else than was written, and leaves in the last of them.
+  var mismatches = 0
+  var differing = 0
   /// The last take was small enough for an instant.
   var isNearlyClean = false
   /// The seal of a final sync was requested: never thaw, unless the gateway has retired the session.
@@ -156,7 +175,7 @@ public struct SyncMachine: Sendable {
     return Progress(
       phase: phase, mode: mode, voided: voided, usedBytes: used, doneBytes: used - min(used, dirty + flight),
       dirtyBytes: dirty, rounds: rounds, instants: instants, stalls: stalls, scrubbed: scrubbed.compared,
-      missed: scrubbed.missed)
+      missed: scrubbed.missed, mismatches: mismatches, differing: differing, isDisturbed: isDisturbed)
   }
 
   private var phase: Phase {

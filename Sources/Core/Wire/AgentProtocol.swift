@@ -131,7 +131,7 @@ public struct AgentReport: Codable, Hashable, Sendable {
   /// A closed set of codes; an unknown one from a newer agent is kept as it is.
   public struct Failure: Codable, Hashable, Sendable {
     /// `disk_read_error`, `gateway_refused`, `target_full`, `disk_vanished`, `cancelled`, `freeze_failed`, `not_quiet`,
-    /// `hook_failed`, `disk_changed`, `disk_missing`, ...
+    /// `hook_failed`, `disk_changed`, `disk_missing`, `target_unreliable`, `replica_put_back`, ...
     public var code: String
     public var message: String
     /// The end of what a hook printed, at most 64 KiB, where one failed.
@@ -174,6 +174,10 @@ public struct SyncProgress: Codable, Hashable, Sendable {
   public var tracking: String?
   /// How long the copying will take; nil where nobody can say yet.
   public var forecast: Forecast?
+  /// What keeps a sync that goes on from its end, and what helps.
+  public var problem: String?
+  /// Set where there was a scrub, or something was found.
+  public var scrub: ScrubFindings?
 
   /// From the rates of the last rounds, in bytes a second; `writeRate` is not known before the second round.
   public struct Forecast: Codable, Hashable, Sendable {
@@ -188,17 +192,14 @@ public struct SyncProgress: Codable, Hashable, Sendable {
     }
   }
 
-  /// Set where there was a scrub, or something was found.
-  public var scrub: ScrubFindings?
   public init(
     phase: String, mode: SyncCommand.Mode, voided: String? = nil, usedBytes: UInt64, doneBytes: UInt64,
     wireBytes: UInt64, sentBytes: UInt64, dirtyBytes: UInt64, freezeMilliseconds: Double? = nil,
-    tracking: String? = nil, forecast: Forecast? = nil, scrub: ScrubFindings? = nil
+    tracking: String? = nil, forecast: Forecast? = nil, scrub: ScrubFindings? = nil, problem: String? = nil
   ) {
-    self.scrub = scrub
     (self.phase, self.mode, self.voided) = (phase, mode, voided)
     (self.usedBytes, self.doneBytes, self.wireBytes) = (usedBytes, doneBytes, wireBytes)
     (self.sentBytes, self.dirtyBytes, self.freezeMilliseconds) = (sentBytes, dirtyBytes, freezeMilliseconds)
-    (self.tracking, self.forecast) = (tracking, forecast)
+    (self.tracking, self.forecast, self.scrub, self.problem) = (tracking, forecast, scrub, problem)
   }
 }

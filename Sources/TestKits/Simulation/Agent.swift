@@ -32,6 +32,9 @@ final class Agent {
   var unfitRounds = 0
   var unfit = 0
   var leastTaken: Int?
+  /// How often a seal may be refused before the sync ends, and how often it was.
+  var mismatchRounds = 0
+  var mismatches = 0
   /// Parts of the manifest that are stored.
   var parts: UInt64 = 0
   /// Requests that wait for an answer.
@@ -261,7 +264,8 @@ extension World {
       return later(agent) { [unowned self] in try freezeWhenQuiet(agent) }
     }
     (source.isFreezing, source.isFrozen, agent.watchdogFired) = (false, true, false)
-    instants[agent.session] = Image(cells: source.cells, used: source.used)
+    instants[agent.session] = Image(
+      cells: source.cells, used: source.used, loose: [Array(source.cells[grid.looseCells])])
     try feed(agent, .frozen)
   }
 

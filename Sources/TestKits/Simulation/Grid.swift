@@ -8,6 +8,8 @@ struct Grid {
   let blocks = [1, 2]
   let cellCount = 17
   let leafCount = 5
+  /// The second disk's.
+  let looseCells = 11..<17
   private let firstCell = [0, 11]
   private let firstLeaf = [0, 3]
 

@@ -31,7 +31,7 @@ public enum Fault: String, CaseIterable, Sendable {
   case trackingLost, writeCompletedAfterTake
   case freezeFailed, captureFailed, watchdogThawed, deadlinePassed, instantOverBound, cancelled
   case sessionConcluded, concludedSealed, agentToldWhileFrozen, agentCutOff, thawedAfterRetirement, nonsenseNamed
-  case neverQuiet, frozenUnquiet
+  case neverQuiet, frozenUnquiet, writtenWhileHeld, targetUnreliable
   case foundEqual, freeRecorded, partFoundStored, memoryResent
 }
 

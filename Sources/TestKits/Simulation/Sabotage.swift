@@ -38,6 +38,8 @@ public enum Sabotage: String, CaseIterable, Sendable {
   case forgetsReceipts
   /// Rounds are made without end while the source writes more than an instant holds.
   case neverGivesUp
+  /// A target that reads back something else is sent the same again without end.
+  case trustsTheTarget
   /// A sealed replica takes writes.
   case writesAfterSeal
   /// Bytes that were read before the frame had its sequence are sent.

@@ -87,6 +87,22 @@ extension World {
     }
   }
 
+  /// Something that cannot be frozen writes while the source waits for its final seal: cell after cell.
+  func writeWhileHeld() {
+    guard sealNote != nil, source.isFrozen, !source.isOff, !source.hasMissed, let image = instants[session] else {
+      return
+    }
+    let usable = grid.looseCells.filter { image.used[grid.leaf(ofCell: $0)] }
+    for _ in 0...random.below(3) {
+      guard let cell = usable.randomElement(using: &random) else { return }
+      report.hit(.writtenWhileHeld)
+      source.written += 1
+      source.cells[cell] = UInt16(10 + source.written)
+      mark(cell..<cell + 1)
+      instants[session]?.loose.append(Array(source.cells[grid.looseCells]))
+    }
+  }
+
   private func complete(_ id: Int) {
     guard let index = source.inFlight.firstIndex(where: { $0.id == id }) else { return }
     let write = source.inFlight.remove(at: index)

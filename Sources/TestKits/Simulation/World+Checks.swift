@@ -1,5 +1,10 @@
 import Replication
 
+extension World.Image {
+  /// Something was written that could not be frozen.
+  var wasDisturbed: Bool { loose.count > 1 }
+}
+
 /// The rules, as assertions.
 extension World {
   /// A lower sequence is never written over a higher one, an old epoch never after a new one, nothing after a seal.
@@ -24,6 +29,11 @@ extension World {
       if let least = agent.leastTaken, taken >= least - least / 4 { agent.unfit += 1 }
       agent.leastTaken = min(agent.leastTaken ?? taken, taken)
       if agent.unfit > agent.unfitRounds { throw violation("a source that is never quiet was waited for") }
+    case .mismatched:
+      agent.mismatches += 1
+      if !agent.isFinal, agent.mismatches > agent.mismatchRounds {
+        throw violation("a target that does not keep what is written was sent it again and again")
+      }
     default: break
     }
   }
@@ -71,6 +81,7 @@ extension World {
     guard let session = gateway.store.stored.session, let image = instants[session] else {
       throw violation("sealed without an instant")
     }
+    try checkLoose(image)
     for leaf in 0..<grid.leafCount {
       let state = gateway.store.map[leaf]
       if !state.sealed { throw violation("leaf \(leaf) is not sealed") }
@@ -78,26 +89,40 @@ extension World {
       if state.kind == .free { throw violation("leaf \(leaf) is in use and sealed as free") }
       let cells = grid.cells(ofLeaf: leaf)
       for cell in cells {
-        if gateway.volume.read(cell) != image.cells[cell] {
+        if gateway.volume.read(cell) != image.cells[cell], !image.wasDisturbed || cell < grid.looseCells.lowerBound {
           throw violation("cell \(cell) of the sealed volume is not what the source held at the instant")
         }
         if !gateway.volume.isDurable(cell, as: gateway.volume.visible[cell]) {
           throw violation("cell \(cell) of the sealed volume is not durable")
         }
       }
-      let record = grid.record(ofLeaf: leaf, image.cells[cells])
+      let isLoose = image.wasDisturbed && grid.looseCells.contains(cells.lowerBound)
+      let record = grid.record(ofLeaf: leaf, isLoose ? gateway.volume.visible[cells] : image.cells[cells])
       if record.kind != state.kind || record.digest != state.digest {
         throw violation("the map seals leaf \(leaf) with another digest")
       }
     }
   }
 
+  /// What was written although everything else was frozen is sealed as it was between two writes.
+  private func checkLoose(_ image: Image) throws {
+    guard image.wasDisturbed else { return }
+    let cells = grid.looseCells.filter { image.used[grid.leaf(ofCell: $0)] }
+    let isWhole = image.loose.contains { state in
+      cells.allSatisfy { gateway.volume.read($0) == state[$0 - grid.looseCells.lowerBound] }
+    }
+    if !isWhole { throw violation("the disk that cannot be frozen is sealed as it never was") }
+  }
+
   /// After the final seal the replica is the source at power-off.
   func checkEnd() throws {
     guard source.isOff, source.isFrozen else { throw violation("the source runs after the final seal") }
     if !source.inFlight.isEmpty { throw violation("a write was in flight at power-off") }
+    let wasDisturbed = instants[gateway.store.stored.session ?? ""]?.wasDisturbed == true
     for leaf in 0..<grid.leafCount where source.used[leaf] {
       for cell in grid.cells(ofLeaf: leaf) where gateway.volume.read(cell) != source.cells[cell] {
+        // What came after the last clean take is not in the point.
+        if wasDisturbed, grid.looseCells.contains(cell) { continue }
         throw violation("cell \(cell) of the final point is not what the source held at power-off")
       }
     }

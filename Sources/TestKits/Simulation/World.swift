@@ -56,11 +56,15 @@ final class World {
   /// More is written all the time than an instant holds.
   let isBusy: Bool
   let corrupts: Bool
+  /// The second disk is written although it stands still for its final seal.
+  let isLoose: Bool
   var hasCorrupted = false
 
   struct Image {
     var cells: [UInt16]
     var used: [Bool]
+    /// The disk that cannot be frozen, as it was after each write since.
+    var loose: [[UInt16]]
   }
 
   init(seed: UInt64, sabotage: Sabotage?) {
@@ -71,6 +75,7 @@ final class World {
     isBusy = random.oneIn(5)
     writeEvery = isBusy ? 1 + random.below(4) : 4 + random.below(60)
     corrupts = random.oneIn(3)
+    isLoose = random.oneIn(2)
     plan = [(.full, false)]
     for _ in 0..<random.below(3) { plan.append((random.oneIn(4) ? .compare : .delta, false)) }
     plan.append((.delta, true))
@@ -134,6 +139,7 @@ final class World {
 
   private func injectFaults() throws {
     if random.oneIn(writeEvery) { issueWrite() }
+    if isLoose, random.oneIn(3) { writeWhileHeld() }
     if source.isFrozen, random.oneIn(25) {
       switch random.below(3) {
       case 0: watchdog()
@@ -256,6 +262,9 @@ final class World {
     settings.trackingLosses = 4
     let stalledRounds = 1 + random.below(3)
     settings.stalledRounds = sabotage == .neverGivesUp ? .max : stalledRounds
+    settings.heldTakes = .max
+    let mismatchRounds = 2 + random.below(4)
+    settings.mismatchRounds = sabotage == .trustsTheTarget ? .max : mismatchRounds
     let machine = SyncMachine(
       mode: mode, final: step.final, resumesFinal: resumes,
       disks: (0..<2).map { SyncMachine.Disk(size: UInt64(grid.sizes[$0]), block: UInt64(grid.blocks[$0])) },
@@ -263,6 +272,7 @@ final class World {
     let new = Agent(life: lives, session: session, ordinal: ordinal, isFinal: step.final, machine: machine)
     // What comes between a take and its answer is dirty as well: the machine may count differently then.
     (new.instantBytes, new.unfitRounds) = (Int(settings.instantBytes), stalledRounds + 2)
+    new.mismatchRounds = mismatchRounds
     agent = new
     schedule(.agent(new.life)) { [unowned self] in try feed(new, .start) }
     tellAgent()
@@ -284,6 +294,7 @@ final class World {
       planned += 1
     case .ended: break
     case .notConverging: report.hit(.neverQuiet)
+    case .targetUnreliable: report.hit(.targetUnreliable)
     }
     beginSession()
   }

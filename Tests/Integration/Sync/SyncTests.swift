@@ -174,4 +174,68 @@ import Wire
       #expect(last.progress?.mode == .delta && last.state == .done, "\(last)")
     }
   }
+
+  @Test func `a sync that ends before it has compared leaves that to the next one`() async throws {
+    try await SyncBench.with(size: 16 << 20) { bench in
+      try Self.fill(bench)
+      let (runner, port) = (bench.runner(), bench.port)
+      let source = try TrackedFile(path: bench.source)
+      let full = await run(bench, source, try bench.command(.full, session: "s1"), runner: runner)
+      #expect(full.state == .done, "\(full) \(bench.log)")
+      bench.killGateway()
+      try bench.keepGateway()
+      try bench.startGateway(port: port)
+      try source.write([UInt8](repeating: 7, count: 5000), at: 4_000_001)
+      let delta = await run(bench, source, try bench.command(.delta, session: "s2"), runner: runner)
+      #expect(delta.state == .done, "\(delta) \(bench.log)")
+      bench.killGateway()
+      try bench.putGatewayBack()
+      try bench.startGateway(port: port)
+      source.isUndescribable.withLock { $0 = true }
+      let failed = await run(bench, source, try bench.command(.delta, session: "s3"), runner: runner)
+      #expect(failed.failure?.code == "disk_missing")
+      // A walk that dies right after its opening has compared nothing either.
+      source.isUndescribable.withLock { $0 = true }
+      let walk = await run(bench, source, try bench.command(.compare, session: "s4"), runner: runner)
+      #expect(walk.failure?.code == "disk_missing")
+      let next = await run(bench, source, try bench.command(.delta, session: "s5"), runner: runner)
+      #expect(next.state == .done && next.progress?.mode == .compare, "\(next) \(bench.log)")
+      #expect(next.progress?.voided?.contains("put back") == true)
+      #expect(try bench.isEqual())
+    }
+  }
+
+  @Test func `a gateway that is put back during a sync ends it, and the next one compares`() async throws {
+    try await SyncBench.with(size: 16 << 20) { bench in
+      try Self.fill(bench)
+      let (runner, port) = (bench.runner(), bench.port)
+      let isArmed = Mutex(false)
+      let source = try TrackedFile(
+        path: bench.source,
+        onTake: { _, _ in
+          let puts = isArmed.withLock { isArmed in
+            defer { isArmed = false }
+            return isArmed
+          }
+          guard puts else { return }
+          bench.killGateway()
+          do {
+            try bench.putGatewayBack()
+            try bench.startGateway(port: port)
+          } catch { Issue.record(error) }
+        })
+      let full = await run(bench, source, try bench.command(.full, session: "s1"), runner: runner)
+      #expect(full.state == .done, "\(full) \(bench.log)")
+      bench.killGateway()
+      try bench.keepGateway()
+      try bench.startGateway(port: port)
+      try source.write([UInt8](repeating: 7, count: 5000), at: 4_000_001)
+      isArmed.withLock { $0 = true }
+      let cut = await run(bench, source, try bench.command(.delta, session: "s2"), runner: runner)
+      #expect(cut.failure?.code == "replica_put_back", "\(cut) \(bench.log)")
+      let next = await run(bench, source, try bench.command(.delta, session: "s3"), runner: runner)
+      #expect(next.state == .done && next.progress?.mode == .compare, "\(next) \(bench.log)")
+      #expect(try bench.isEqual())
+    }
+  }
 }

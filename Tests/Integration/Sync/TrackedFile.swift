@@ -29,6 +29,8 @@ final class TrackedFile: SyncSource {
   let atTake = Mutex<(@Sendable (Int) -> Void)?>(nil)
   /// Called before the final seal is requested.
   let onCommit: @Sendable () -> Void
+  /// The next time the disks are to be described they cannot be.
+  let isUndescribable = Mutex(false)
 
   init(
     path: String, name: String = "file", reader: (any BlockReader)? = nil,
@@ -72,7 +74,12 @@ final class TrackedFile: SyncSource {
   }
 
   func prepare(restart: Bool) throws -> SyncMachine.Prepared {
-    state.withLock { state in
+    let fails = isUndescribable.withLock { fails in
+      defer { fails = false }
+      return fails
+    }
+    if fails { throw SyncFailure(code: "disk_missing", message: "a disk is missing") }
+    return state.withLock { state in
       if restart { state = State() }
       let voided = restart || state.isEstablished ? nil : "tracking has only just begun"
       return .init(

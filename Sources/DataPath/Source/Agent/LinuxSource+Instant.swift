@@ -40,7 +40,11 @@ extension LinuxSource {
     }
     state.disturbances += 1
     state.culprits = state.stillness?.culprits(tearing) ?? ""
-    return state.disturbances > Self.patience.final ? .failed(notQuiet(state)) : .taken(found)
+    // Once the final seal was requested there is no giving up, and what was found must not be lost.
+    if state.disturbances <= Self.patience.final || hasCommitted(session: session.withLock { $0 }) {
+      return .taken(found)
+    }
+    return .failed(notQuiet(state))
   }
 
   private func notQuiet(_ state: State) -> SyncFailure {

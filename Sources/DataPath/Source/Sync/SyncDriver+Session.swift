@@ -25,20 +25,31 @@ extension SyncDriver {
     {
       return retirement("\(error)")
     }
-    noteReplica(answer)
+    let follows = state.withLock { $0.replica.opened(answer) }
     if let receipt = answer.receipt {
       state.withLock { $0.receipt = receipt }
       return .alreadySealed
     }
     let epoch = Epoch(rawValue: answer.epoch)
-    do { try resumeChain(answer, fresh: fresh) } catch {
+    let nothing = source.disks.map { Bitmap(count: Int(Leaf.count(bytes: $0.reader.size))) }
+    do {
+      if !follows { try distrustReplica() }
+      try resumeChain(answer, fresh: fresh)
+    } catch {
+      state.withLock { state in
+        state.replica.diverged()
+        if state.isCommitted { state.distrustsReplica = true }
+      }
       guard isCommitted else { throw error }
       // More parts than anyone made: the machine begins the manifest anew.
-      let nothing = source.disks.map { Bitmap(count: Int(Leaf.count(bytes: $0.reader.size))) }
       return .opened(.init(epoch: epoch, parts: .max, held: nothing))
     }
     try await remember()
     claims.begin(epoch)
+    // The machine sends everything that is not held and not in its manifest.
+    if state.withLock({ $0.distrustsReplica }) {
+      return .opened(.init(epoch: epoch, parts: answer.parts, held: nothing))
+    }
     do { return .opened(.init(epoch: epoch, parts: answer.parts, held: try await held())) } catch let error
       as TransportError where error.problemCode == "epoch_closed"
     {
@@ -58,11 +69,15 @@ extension SyncDriver {
     return held
   }
 
-  private func noteReplica(_ answer: OpenAnswer) {
-    state.withLock { state in
-      if state.opened == nil { state.contradiction = memory?.contradiction(answer) }
-      state.opened = (answer.previous, answer.epoch)
-    }
+  /// What was settled in this sync may be lost. Ends it, unless the final seal was requested: then the frozen source is
+  /// sent as a whole.
+  private func distrustReplica() throws {
+    if isCommitted { return state.withLock { $0.distrustsReplica = true } }
+    throw SyncFailure(
+      code: "replica_put_back",
+      message:
+        "the gateway was put back to an earlier state during this sync; start the sync anew: it compares all that "
+        + "is in use")
   }
 
   /// Brings our chain to where the gateway's is: it may have stored the last part without our hearing of it.
@@ -99,6 +114,7 @@ extension SyncDriver {
         // A reopening may have found that this part was stored.
         if state.chain?.parts == flush.part { state.chain?.append(part: part) }
         guard state.chain?.hex == answer.chain else {
+          state.replica.diverged()
           throw SyncFailure(
             code: "manifest_diverged", message: "the gateway's chain after part \(flush.part) is not ours; start anew")
         }
@@ -162,7 +178,8 @@ extension SyncDriver {
       else { return nil }
       return LeafAddress(disk: disk, leaf: pair[1])
     }
-    if leaves.isEmpty, isCommitted { try await Task.sleep(for: settings.refusalPause) }
+    let isRepeated = state.withLock { $0.progress.mismatches } + 1 >= settings.machine.mismatchRounds
+    if leaves.isEmpty || isRepeated, isCommitted { try await Task.sleep(for: settings.refusalPause) }
     return .mismatched(leaves)
   }
 }

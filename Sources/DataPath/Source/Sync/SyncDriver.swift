@@ -48,13 +48,10 @@ final class SyncDriver: Sendable {
     /// Consecutive failures of frames, for their waiting times.
     var troubles = Backoff()
     var troubleSince: ContinuousClock.Instant?
-    /// Of the last opening.
-    var opened: (previous: String, epoch: UInt64)?
+    var replica: ReplicaWatch
     var hasAskedForSeal = false
-    /// Why the replica is not the one that the marks belong to.
-    var contradiction: String?
-    /// Tracking began anew in this sync.
-    var hasRestarted = false
+    /// The replica was put back under a final sync that cannot end: what the gateway holds counts for nothing.
+    var distrustsReplica = false
     /// The seal of a final sync is or may be requested: the sync goes on until the gateway's certain word is here.
     var isCommitted = false
     /// Freezes begun, so that an old deadline does not end a new instant.
@@ -77,7 +74,6 @@ final class SyncDriver: Sendable {
   let compression = CompressionChoice()
   let meter = SyncMeter()
   let claims: ClaimCache
-  let memory: ReplicaMemory?
   private let noteMemory: @Sendable (SyncDriver) throws -> Void
   let hush: @Sendable (Bool) -> Void
   let beforePowerOff: @Sendable (Result) async -> Void
@@ -102,7 +98,7 @@ final class SyncDriver: Sendable {
   ) {
     (self.source, self.gateway, self.key, self.session, self.final) = (source, gateway, key, session, final)
     (self.settings, self.pool, self.hush, self.beforePowerOff) = (settings, pool, hush, beforePowerOff)
-    (self.memory, noteMemory) = (memory, remember)
+    noteMemory = remember
     pace = Pace(limits: limits, disks: source.disks.map(\.name))
     claims = ClaimCache(sizes: source.disks.map(\.reader.size))
     buffers = BufferPool(
@@ -111,7 +107,7 @@ final class SyncDriver: Sendable {
     machine = SyncMachine(
       mode: mode, final: final, resumesFinal: resumesFinal, scrub: scrub.map { $0.from..<max($0.from, $0.to) },
       disks: disks, settings: settings.machine)
-    state = Mutex(State(progress: machine.progress, isCommitted: resumesFinal))
+    state = Mutex(State(progress: machine.progress, replica: ReplicaWatch(before: memory), isCommitted: resumesFinal))
     (events, continuation) = AsyncStream.makeStream()
   }
 
@@ -187,6 +183,9 @@ final class SyncDriver: Sendable {
       let failure = meter.failure(
         rounds: state.progress.rounds + state.progress.instants, instantBytes: settings.machine.instantBytes)
       return Result(receipt: nil, failure: failure, progress: progress)
+    case .targetUnreliable(let leaves):
+      let failure = Self.unreliable(leaves: leaves, rounds: state.progress.mismatches)
+      return Result(receipt: nil, failure: failure, progress: progress)
     case .ended(let reason):
       let failure = state.failure ?? state.freezeFailure ?? SyncFailure(code: "sync_ended", message: reason)
       return Result(receipt: nil, failure: failure, progress: progress, isUndecided: state.isCommitted)
@@ -204,7 +203,7 @@ final class SyncDriver: Sendable {
       phase: now.phase.rawValue, mode: SyncCommand.Mode(rawValue: now.mode.rawValue) ?? .compare, voided: now.voided,
       usedBytes: now.usedBytes, doneBytes: now.doneBytes, wireBytes: state.wireBytes, sentBytes: state.sentBytes,
       dirtyBytes: now.dirtyBytes, freezeMilliseconds: state.freezeMilliseconds, tracking: Self.rungs(source.tracking),
-      forecast: isCopying ? meter.forecast(left) : nil, scrub: Self.findings(of: state))
+      forecast: isCopying ? meter.forecast(left) : nil, scrub: Self.findings(of: state), problem: problem(now))
   }
 
   /// As `SyncProgress.tracking`.
@@ -216,7 +215,9 @@ final class SyncDriver: Sendable {
 
   private func begin(_ action: SyncMachine.Action, in group: inout DiscardingTaskGroup) {
     switch action {
-    case .mark(let extents, let establishes): source.mark(extents, establishes: establishes)
+    case .mark(let extents, let establishes):
+      source.mark(extents, establishes: establishes)
+      if establishes { state.withLock { $0.replica.established() } }
     case .settle(let extents): source.settle(extents)
     case .release: state.withLock { $0.capture = nil }
     case .finish: break
@@ -275,13 +276,10 @@ final class SyncDriver: Sendable {
   private func prepare(restart: Bool) async throws -> SyncMachine.Prepared {
     var prepared = try await onPool { try self.source.prepare(restart: restart) }
     // A delta is prepared after the opening, which has shown whether its marks are of this replica.
-    if !restart, let contradiction = state.withLock({ $0.contradiction }) {
+    if !restart, let contradiction = state.withLock({ $0.replica.contradiction }) {
       (prepared.voided, prepared.pending) = (contradiction, [])
     }
-    if restart {
-      state.withLock { $0.hasRestarted = true }
-      try await remember()
-    }
+    if restart { try await remember() }
     return prepared
   }
 

@@ -25,6 +25,7 @@ extension MigrateCommand {
           print("  \(sync.mode.rawValue): \(ProgressLine.text(progress, ProgressEstimate()))")
           if let forecast = ProgressLine.forecast(progress.forecast) { print("  \(forecast)") }
           if let voided = progress.voided { print("  a delta could not be proven (\(voided)); everything is compared") }
+          if let problem = progress.problem { print("  problem: \(problem)") }
         }
         if let scrub = found.scrub { print("  " + ScrubText.text(scrub)) }
         if let check = try await platform.points(found.id).first?.check {
