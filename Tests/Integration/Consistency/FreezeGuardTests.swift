@@ -159,4 +159,46 @@ struct FreezeGuardTests {
       writer.waitUntilExit()
     }
   }
+
+  @Test(
+    "A guard that was told to hold may go, also in an orderly end: what it froze stays frozen",
+    arguments: ["ext4", "xfs"])
+  func heldOutlivesTheGuard(type: String) throws {
+    try LoopDisk.with(size: 320 << 20) { disk in
+      try disk.mount(type)
+      let mounted = MountedFilesystem.on(disks: [disk.name])
+      do {
+        let still = try FreezeGuard(mounted, limit: .seconds(20))
+        try still.freeze()
+        #expect(still.hold())
+        #expect(still.frozenMountPoints == [disk.mountPoint])
+      }
+      #expect(FreezeGuard.areFrozen([disk.mountPoint]))
+      let writer = try beginWrite(disk)
+      usleep(300_000)
+      #expect(writer.isRunning)
+      #expect(FreezeGuard.thawLeftovers(mounted) == [disk.mountPoint])
+      writer.waitUntilExit()
+      #expect(!FreezeGuard.areFrozen([disk.mountPoint]))
+      // Asking has not frozen it.
+      let later = try beginWrite(disk)
+      later.waitUntilExit()
+      #expect(later.terminationStatus == 0)
+    }
+  }
+
+  @Test("What somebody else has thawed is not held")
+  func thawedByAnother() throws {
+    try LoopDisk.with(size: 320 << 20) { disk in
+      try disk.mount("ext4")
+      let still = try FreezeGuard(MountedFilesystem.on(disks: [disk.name]), limit: .seconds(20))
+      try still.freeze()
+      try run("fsfreeze", "-u", disk.mountPoint)
+      #expect(!still.hold())
+      #expect(!still.thaw())
+      let writer = try beginWrite(disk)
+      writer.waitUntilExit()
+      #expect(writer.terminationStatus == 0)
+    }
+  }
 }
