@@ -201,4 +201,26 @@ struct FreezeGuardTests {
       #expect(writer.terminationStatus == 0)
     }
   }
+
+  @Test("Where one of several held filesystems was thawed by somebody else, none stays frozen")
+  func thawedInPart() throws {
+    try LoopDisk.with(size: 320 << 20) { first in
+      try LoopDisk.with(size: 320 << 20) { second in
+        try first.mount("ext4")
+        try second.mount("xfs")
+        let mounted = MountedFilesystem.on(disks: [first.name, second.name])
+        let still = try FreezeGuard(mounted, limit: .seconds(20))
+        try still.freeze()
+        #expect(still.hold())
+        #expect(FreezeGuard.areFrozen(mounted.map(\.mountPoint)))
+        try run("fsfreeze", "-u", second.mountPoint)
+        #expect(!FreezeGuard.areFrozen([first.mountPoint, second.mountPoint]))
+        for disk in [first, second] {
+          let writer = try beginWrite(disk)
+          writer.waitUntilExit()
+          #expect(writer.terminationStatus == 0)
+        }
+      }
+    }
+  }
 }

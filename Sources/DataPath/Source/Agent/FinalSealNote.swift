@@ -11,7 +11,7 @@ struct FinalSealNote: Codable, Hashable, Sendable {
   var frozen: [String]
 
   /// Whether an earlier life, or this one, requested the final seal of `session` and the machine stands still since. A
-  /// note of filesystems that somebody has thawed meanwhile is none.
+  /// note of filesystems of which somebody has thawed one meanwhile is none; then all are thawed.
   static func holds(_ session: String, at places: AgentPlaces) -> Bool {
     guard let note = read(at: places), note.session == session else { return false }
     if FreezeGuard.areFrozen(note.frozen) { return true }

@@ -53,9 +53,10 @@ public final class LinuxSource: SyncSource {
   }
 
   /// Opens the disks and starts to track them.
-  /// - Parameter names: kernel names of whole disks: `sda`.
+  /// - Parameters:
+  ///   - names: kernel names of whole disks: `sda`.
+  ///   - migration: whose replica is written: tracking for another one is worth nothing to it.
   /// - Throws: `BlockError` where a disk cannot be opened.
-  /// - Parameter migration: whose replica is written: tracking for another one is worth nothing to it.
   public init(disks names: [String], places: AgentPlaces, migration: String) throws {
     (self.names, self.places, hooks) = (names, places, OwedHooks(places: places))
     keeper = places.trackingKeeper(owner: migration)

@@ -141,14 +141,13 @@ public final class FreezeGuard: Sendable {
     state.withLock { zip(filesystems, $0.frozen).filter(\.1).map(\.0.mountPoint) }
   }
 
-  /// Whether all of these filesystems are frozen, by whomever. Those that are not are as they were.
+  /// Whether all of these filesystems are frozen, by whomever. Where one is not, the rest is thawed: what stands still
+  /// in part is no instant, and nobody else would thaw it.
   static func areFrozen(_ mountPoints: [String]) -> Bool {
     guard let directories = try? OpenDirectories(mountPoints) else { return false }
-    return directories.descriptors.allSatisfy {
-      if isFrozen($0) { return true }
-      _ = lb_thaw($0)
-      return false
-    }
+    if directories.descriptors.allSatisfy(isFrozen) { return true }
+    for descriptor in directories.descriptors { _ = lb_thaw(descriptor) }
+    return false
   }
 
   /// The only proof is that it cannot be frozen once more. Where it can, it is frozen now.

@@ -48,13 +48,7 @@ extension Orchestrator {
       return .failed(.inconsistent("the point \(launch.point) is gone"))
     }
     let clouds = try clouds(context.tenant)
-    for (index, disk) in migration.disks.enumerated() {
-      _ = try await clouds.putVolume(
-        launch.clone(index),
-        CloudsAPI.VolumeWish(
-          target: migration.target, size: disk.size, fromSnapshot: point.snapshots[index], owner: migration.id,
-          expiresAt: backstop(launch)))
-    }
+    try await putClones(of: point, migration, clouds, expiresAt: backstop(launch), name: launch.clone)
     return .next("cloned")
   }
 
@@ -65,12 +59,7 @@ extension Orchestrator {
     if context.cancelRequested { return .next("remove") }
     let (launch, migration) = try await launch(context, state)
     let clouds = try clouds(context.tenant)
-    var states: [(id: String, state: CloudsAPI.State?, problem: Problem?)] = []
-    for index in migration.disks.indices {
-      let volume = try await clouds.volume(launch.clone(index))
-      states.append((launch.clone(index), volume?.state, volume?.problem))
-    }
-    return waiting(context, states) ?? .next("repair")
+    return try await waitForClones(migration, clouds, context, name: launch.clone) ?? .next("repair")
   }
 
   private func startAppliance(_ state: inout LaunchState, _ context: WorkflowContext) async throws -> StepOutcome {

@@ -58,25 +58,16 @@ extension Orchestrator {
   private func clonePoint(_ state: inout VerifyState, _ context: WorkflowContext) async throws -> StepOutcome {
     let (point, migration) = try await point(state, context)
     let clouds = try clouds(context.tenant)
-    for (index, disk) in migration.disks.enumerated() {
-      _ = try await clouds.putVolume(
-        state.clone(index),
-        CloudsAPI.VolumeWish(
-          target: migration.target, size: disk.size, fromSnapshot: point.snapshots[index], owner: migration.id,
-          expiresAt: (point.check?.startedAt ?? point.createdAt) + Self.cloneSeconds))
-    }
+    try await putClones(
+      of: point, migration, clouds, expiresAt: (point.check?.startedAt ?? point.createdAt) + Self.cloneSeconds,
+      name: state.clone)
     return .next("cloned")
   }
 
   private func awaitPointClones(_ state: inout VerifyState, _ context: WorkflowContext) async throws -> StepOutcome {
     let (_, migration) = try await point(state, context)
     let clouds = try clouds(context.tenant)
-    var states: [(id: String, state: CloudsAPI.State?, problem: Problem?)] = []
-    for index in migration.disks.indices {
-      let volume = try await clouds.volume(state.clone(index))
-      states.append((state.clone(index), volume?.state, volume?.problem))
-    }
-    if let notYet = waiting(context, states) { return notYet }
+    if let notYet = try await waitForClones(migration, clouds, context, name: state.clone) { return notYet }
     state.locations = []
     for index in migration.disks.indices {
       let attachment = try await clouds.attach(state.clone(index))
