@@ -4,7 +4,7 @@ SWIFT_FLAGS := --explicit-target-dependency-import-check error
 STATIC_FLAGS := -c release --scratch-path .build-static --static-swift-stdlib -Xswiftc -static-executable $(SWIFT_FLAGS)
 OUT := out
 
-.PHONY: help setup build static appliance guests check test demo bench torture
+.PHONY: help setup build programs static appliance guests check test demo bench torture
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,7 +33,10 @@ check: setup ## format, layers and house rules
 test: build appliance ## every test, with a skip that is not on Tests/skips.txt counted as a failure
 	Tests/support/run-tests
 
-demo: build appliance ## move a real running machine, end to end (GUEST=tiny or tiny-uefi for a small one, KEEP=1 to keep it running)
+programs: setup
+	swift build $(SWIFT_FLAGS)
+
+demo: programs appliance ## move a real running machine, end to end (GUEST=tiny or tiny-uefi for a small one, KEEP=1 to keep it running)
 	deploy/demo/run $(if $(GUEST),--guest $(GUEST)) $(if $(KEEP),--keep)
 
 bench: static ## measure agent and gateway, as root (ARGS="--only full --runs 1"); the table also goes to out/bench.json

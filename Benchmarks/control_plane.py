@@ -153,7 +153,8 @@ class ControlPlane:
         self._number += 1
         name = f"sync-{self._number}"
         grant = {
-            "tenant": "bench", "migration": migration, "session": name, "cnf": {"jkt": self.thumbprint},
+            "tenant": "bench", "migration": migration, "session": name, "ordinal": self._number,
+            "cnf": {"jkt": self.thumbprint},
             "disks": [{"volume": volume.name, "location": volume.location, "size": disk.size}],
             "exp": int(time.time()) + 7200}
         body = {

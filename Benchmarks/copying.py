@@ -5,7 +5,7 @@ import signal
 import subprocess
 import time
 
-from laboratory import GIB, MIB, wire_bytes
+from laboratory import GIB, MIB, Voided, wire_bytes
 
 # A disk in use: half of it filled, with what compresses, what does not, and zeros that were written.
 MIX = {"random": 0.4, "text": 0.4, "zeros": 0.2}
@@ -50,6 +50,18 @@ def full(lab, table, runs, size):
         table.add("agent: peak memory after full copies", "MiB", lab.agent.peak_memory() / MIB, aim="<= 64")
 
 
+def _delta(lab, table, disk, volume, share, tries=5):
+    """Changes `share` of the disk and syncs: bytes changed, and the sync. Again where the kernel lost events."""
+    for _ in range(tries):
+        changed = disk.change(share) if share else 0
+        try:
+            return changed, lab.sync(disk, volume, "delta")
+        except Voided as reason:
+            print(f"      {reason}; again", flush=True)
+            table.add("deltas: voided since the kernel lost events", "epochs", 1)
+    raise RuntimeError(f"{tries} deltas were voided one after the other")
+
+
 def deltas(lab, table, runs, size):
     """Deltas after a share of 8 GiB was changed at random, on a disk of `size`, half of 8 GiB filled."""
     label = f"delta, disk of {size // GIB} GiB"
@@ -59,8 +71,7 @@ def deltas(lab, table, runs, size):
         lab.sync(disk, volume, "full")
         for share, times in ((0, runs), (0.001, runs), (0.01, runs), (0.1, 1)):
             for _ in range(times):
-                changed = disk.change(share * 8 * GIB / size) if share else 0
-                ours = lab.sync(disk, volume, "delta")
+                changed, ours = _delta(lab, table, disk, volume, share * 8 * GIB / size)
                 seconds.setdefault(share, []).append(ours["seconds"])
                 name = f"{label}, {share * 100:g} % of 8 GiB changed"
                 table.add(f"{name}: whole sync", "s", ours["seconds"])

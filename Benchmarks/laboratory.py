@@ -162,6 +162,10 @@ class Volume:
                 os.unlink(path)
 
 
+class Voided(RuntimeError):
+    """The kernel lost events, the agent's counters told, and a delta became a compare: right, but no delta's figure."""
+
+
 class Laboratory:
     """`folder` holds disks and volumes, `state` what the gateway keeps about them."""
 
@@ -226,7 +230,7 @@ class Laboratory:
         after = (wire_bytes(), self.agent.cpu(), self.gateway.cpu(), volume.daemon.cpu())
         wire, agent, gateway, daemon = (b - a for a, b in zip(before, after))
         if report["progress"]["mode"] != mode:
-            raise RuntimeError(f"a {mode} became a {report['progress']['mode']}: {report['progress'].get('voided')}")
+            raise Voided(f"a {mode} became a {report['progress']['mode']}: {report['progress'].get('voided')}")
         return {
             "seconds": seconds, "read_back": report["receipt"]["readBackSeconds"], "wire": wire, "agent_cpu": agent,
             "gateway_cpu": gateway, "daemon_cpu": daemon, "progress": report["progress"], "receipt": report["receipt"]}

@@ -52,7 +52,11 @@ final class Authenticator: Sendable {
   private func grant(_ token: String) throws(Problem) -> SessionGrant {
     if let known = verified.withLock({ $0[token] }) { return known }
     for issuer in issuers {
-      guard let grant = try? CompactJWS.verify(token, publicKey: issuer, as: SessionGrant.self) else { continue }
+      let grant: SessionGrant
+      do { grant = try CompactJWS.verify(token, publicKey: issuer, as: SessionGrant.self) } catch {
+        if case CompactJWS.Failure.wrongSignature = error { continue }
+        throw .grantRefused("\(error)")
+      }
       guard !grant.disks.isEmpty, grant.disks.count <= Int(UInt16.max),
         Set(grant.disks.map(\.volume)).count == grant.disks.count
       else { throw .grantRefused("its list of disks is empty or names a volume twice") }
