@@ -110,3 +110,19 @@ def cut(lab, table, runs, size):
             table.add("cut: killed after", "GiB", killed / GIB)
             table.add("cut: sent again", "MiB", again / MIB)
             table.add("cut: sent again by all that is sent", "%", 100 * again / whole, aim="<= 1")
+
+
+def vast(lab, table, size=2 << 40):
+    """A full copy and a delta of a disk that is far larger than what it holds."""
+    with lab.disk(size) as disk, lab.volume(size) as volume:
+        disk.format(os.path.join(lab.folder, "mounted"), "mkfs.xfs", "-q", "-f")
+        disk.fill(GIB // 4, {"random": 1})
+        lab.restart_agent()
+        for mode in ("full", "delta", "compare"):
+            ours = lab.sync(disk, volume, mode)
+            name = f"disk of {size >> 40} TiB, {mode}"
+            table.add(f"{name}: whole sync", "s", ours["seconds"])
+            table.add(f"{name}: CPU of agent and gateway", "s", ours["agent_cpu"] + ours["gateway_cpu"])
+            table.add(f"{name}: bytes on the wire", "MiB", ours["wire"] / MIB)
+            table.add(f"{name}: peak memory of the agent so far", "MiB", lab.agent.peak_memory() / MIB, aim="<= 64")
+            table.add(f"{name}: peak memory of the gateway so far", "MiB", lab.gateway.peak_memory() / MIB)

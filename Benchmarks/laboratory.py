@@ -74,8 +74,10 @@ class Disk:
         self.device = run("losetup", "--find", "--show", path).strip()
         self.name = os.path.basename(self.device)
 
-    def format(self, folder):
-        run("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", self.device)
+    EXT4 = ("mkfs.ext4", "-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0")
+
+    def format(self, folder, *maker):
+        run(*(maker or self.EXT4), self.device)
         os.makedirs(folder)
         run("mount", self.device, folder)
         self.mount_point = folder

@@ -117,7 +117,7 @@ public struct ConcludeAnswer: Codable, Hashable, Sendable {
 public struct SealReceipt: Codable, Hashable, Sendable {
   public struct Disk: Codable, Hashable, Sendable {
     public var volume: String
-    /// SHA-256 over all leaf records of the disk in order (api/wire.md), 64 hex digits.
+    /// The disk's `LeafRoot`, 64 hex digits.
     public var root: String
     public var dataLeaves: UInt64
     public var zeroLeaves: UInt64

@@ -9,8 +9,8 @@ import Wire
 /// and compared with the manifest's last record.
 final class ReadBack: Sendable {
   struct Outcome: Sendable {
-    /// For each disk and leaf what it is sealed as; nil where it was sealed before.
-    var agreed: [[LeafKind?]]
+    /// For each disk runs of leaves and what they are sealed as, ascending; none where they were sealed before.
+    var agreed: [[(leaves: Range<Int>, kind: LeafKind)]]
     /// At most `maximumMismatches`, in order.
     var mismatches: [LeafAddress]
     /// Leaves read.
@@ -42,8 +42,7 @@ final class ReadBack: Sendable {
     done: @escaping @Sendable (Result<Outcome, ReadBackFailure>) -> Void
   ) {
     (self.disks, self.last, self.done) = (disks, last, done)
-    let agreed = disks.map { [LeafKind?](repeating: nil, count: $0.map.count) }
-    state = Mutex(State(outcome: Outcome(agreed: agreed, mismatches: [], leaves: 0), workers: workers))
+    state = Mutex(State(outcome: Outcome(agreed: disks.map { _ in [] }, mismatches: [], leaves: 0), workers: workers))
   }
 
   /// Leaves looked at so far.
@@ -65,6 +64,7 @@ final class ReadBack: Sendable {
       guard state.failure == nil else { return nil }
       while state.next.disk < disks.count {
         let count = disks[state.next.disk].map.count
+        skipSettled(&state)
         if state.next.leaf < count {
           let end = min(state.next.leaf + Self.chunk, count)
           defer { state.next.leaf = end }
@@ -76,13 +76,28 @@ final class ReadBack: Sendable {
     }
   }
 
+  /// Passes by chunks of which nothing was said and nothing is to be read: sealed before, or free.
+  private func skipSettled(_ state: inout State) {
+    let (disk, map) = (state.next.disk, disks[state.next.disk].map)
+    while state.next.leaf < map.count, state.next.leaf.isMultiple(of: LeafRoot.chunk) {
+      let chunk = state.next.leaf / LeafRoot.chunk
+      guard last.saysNothing(disk: disk, chunk: chunk, but: .free) else { return }
+      let leaves = LeafRoot.leaves(ofChunk: chunk, count: map.count)
+      let (sealed, free) = map.isSettled(leaves)
+      guard free || (sealed && last.saysNothing(disk: disk, chunk: chunk)) else { return }
+      if !sealed { state.outcome.agreed[disk].append((leaves, .free)) }
+      read.add(UInt64(leaves.count), ordering: .relaxed)
+      state.next.leaf = leaves.upperBound
+    }
+  }
+
   private func judge(_ index: Int, _ leaves: Range<Int>, _ buffer: AlignedBuffer) throws {
     let disk = disks[index]
     let states = try disk.map.states(leaves)
     let records = leaves.map { last.record(disk: index, leaf: $0) }
     let wanted = zip(states, records).map { $0.needsReadBack(record: $1) }
     try readRuns(of: wanted, from: leaves.lowerBound, disk, buffer)
-    var agreed: [(Int, LeafKind)] = []
+    var agreed: [(leaves: Range<Int>, kind: LeafKind)] = []
     var mismatches: [LeafAddress] = []
     for (place, leaf) in leaves.enumerated() {
       let readBack = wanted[place] ? content(at: place, of: leaf, disk, buffer) : nil
@@ -90,14 +105,18 @@ final class ReadBack: Sendable {
       case .mismatch: mismatches.append(LeafAddress(disk: UInt16(index), leaf: UInt64(leaf)))
       case .agrees(let kind, let digest):
         if states[place].sealed { continue }
-        agreed.append((leaf, kind))
+        if let end = agreed.last, end.kind == kind, end.leaves.upperBound == leaf {
+          agreed[agreed.count - 1].leaves = end.leaves.lowerBound..<leaf + 1
+        } else {
+          agreed.append((leaf..<leaf + 1, kind))
+        }
         // Where it was unknown no kind makes this digest valid before the seal does.
         if kind == .data, digest != states[place].digest { try disk.map.writeDigest(digest, of: leaf) }
       }
     }
     let count = wanted.count { $0 }
     state.withLock { state in
-      for (leaf, kind) in agreed { state.outcome.agreed[index][leaf] = kind }
+      state.outcome.agreed[index] += agreed
       state.outcome.mismatches += mismatches
       state.outcome.leaves += UInt64(count)
     }
@@ -137,6 +156,9 @@ final class ReadBack: Sendable {
       state.workers -= 1
       guard state.workers == 0 else { return nil }
       if let failure = state.failure { return .failure(ReadBackFailure(reason: failure)) }
+      for disk in state.outcome.agreed.indices {
+        state.outcome.agreed[disk].sort { $0.leaves.lowerBound < $1.leaves.lowerBound }
+      }
       state.outcome.mismatches.sort { ($0.disk, $0.leaf) < ($1.disk, $1.leaf) }
       state.outcome.mismatches = Array(state.outcome.mismatches.prefix(Self.maximumMismatches))
       return .success(state.outcome)

@@ -136,22 +136,11 @@ extension Replica {
     return try receipt.signed(by: key)
   }
 
-  /// The root over all leaves of a disk, and how many there are of each kind.
   private static func describe(_ disk: ReplicaDisk) throws -> SealReceipt.Disk {
-    var hash = SHA256()
-    var counts: [LeafKind: UInt64] = [:]
-    for start in stride(from: 0, to: disk.map.count, by: 65_536) {
-      var bytes: [UInt8] = []
-      for state in try disk.map.states(start..<min(start + 65_536, disk.map.count)) {
-        counts[state.kind, default: 0] += 1
-        bytes.append(state.kind.rawValue)
-        bytes += state.digest.bytes
-      }
-      hash.update(data: bytes)
-    }
+    let (root, counts) = try disk.map.summary()
     return SealReceipt.Disk(
-      volume: disk.grant.volume, root: Hex.encode(Array(hash.finalize())), dataLeaves: counts[.data] ?? 0,
-      zeroLeaves: counts[.zero] ?? 0, freeLeaves: (counts[.free] ?? 0) + (counts[.unknown] ?? 0))
+      volume: disk.grant.volume, root: root, dataLeaves: counts[.data] ?? 0, zeroLeaves: counts[.zero] ?? 0,
+      freeLeaves: (counts[.free] ?? 0) + (counts[.unknown] ?? 0))
   }
 }
 

@@ -26,9 +26,7 @@ import Wire
       record(3, .data, digest: 7), record(4, .data, digest: 8), record(100, .zero), record(10, .free, run: 50)
     ])
     try map.markUnknown([4, 20])
-    var agreed = [LeafKind?](repeating: nil, count: 101)
-    agreed[3] = .data
-    try map.seal(agreed)
+    try map.seal([(3..<4, .data)])
     let again = try LeafMap(folder: folder, size: size)
     #expect(try again.states(0..<101) == map.states(0..<101))
     #expect(
@@ -36,6 +34,50 @@ import Wire
     #expect(try again.states(4..<5) == [LeafState(kind: .unknown)])
     #expect(again.held().population == 2)
     #expect(again.unknown().population == 101 - 2 - 49)
+  }
+
+  @Test func `the root follows every change, and is that of a picture of the same leaves`() throws {
+    let count = 3 * LeafRoot.chunk + 5
+    let map = try LeafMap(folder: folder, size: UInt64(count) * Leaf.size)
+    var picture = LeafPicture(counts: [count])
+    var roots: Set<String> = []
+    func check(_ label: String) throws {
+      let (root, counts) = try map.summary()
+      #expect(root == picture.root(disk: 0), "\(label)")
+      #expect(roots.insert(root).inserted, "\(label) changed nothing")
+      #expect(counts[.data] == picture.count(of: .data, disk: 0), "\(label)")
+      // What a gateway that starts now would say.
+      #expect(try LeafMap(folder: folder, size: UInt64(count) * Leaf.size).summary().root == root, "\(label)")
+    }
+    try check("nothing known")
+    let steps: [[LeafRecord]] = [
+      [record(0, .free, run: UInt32(count))],
+      [record(5, .data, digest: 1), record(UInt64(count - 1), .data, digest: 2)],
+      [record(5, .data, digest: 3)],
+      [record(1000, .zero, run: 100)],
+      [record(0, .zero, run: UInt32(LeafRoot.chunk))]
+    ]
+    for (number, records) in steps.enumerated() {
+      try map.claim(records)
+      for record in records { picture.add(record) }
+      try check("step \(number)")
+    }
+    try map.markUnknown([7, 2000])
+    for leaf in [7, 2000] { picture.add(record(UInt64(leaf), .unknown)) }
+    try check("unknown leaves")
+    try map.writeDigest(record(7, .data, digest: 9).digest, of: 7)
+    try map.seal([(7..<8, .data)])
+    picture.add(record(7, .data, digest: 9))
+    try check("sealed with another digest")
+    try map.version(as: "v")
+    let kept = try LeafMap.picture(
+      folder: folder, version: "v", size: UInt64(count) * Leaf.size, disk: 0, counts: [count])
+    #expect(kept?.root(disk: 0) == picture.root(disk: 0))
+    try map.unseal(0..<count)
+    #expect(try map.summary().root == picture.root(disk: 0), "what was read back does not count in it")
+    try map.forgetAll()
+    let forgotten = try map.summary().root
+    #expect(map.unknown().population == count && roots.contains(forgotten))
   }
 
   @Test func `a map of another size, or damaged, knows nothing`() throws {

@@ -63,17 +63,30 @@ struct DurableFile: ~Copyable, Sendable {
     }
   }
 
-  /// Copies all of this file to `target`, which is empty; what is zero stays a hole there.
+  /// Copies all of this file to `target`, which is empty; what is a hole stays one.
   func copy(to target: borrowing DurableFile) throws(StoreError) {
-    var offset: UInt64 = 0
     let end = try length()
-    while offset < end {
-      let bytes = try read(offset..<min(end, offset + 256 << 10))
-      guard !bytes.isEmpty else { throw StoreError("pread", path, reason: "the file ends early") }
-      if !isZero(bytes.span.bytes) { try target.write(bytes.span.bytes, at: offset) }
-      offset += UInt64(bytes.count)
+    var offset: UInt64 = 0
+    while let data = try nextData(from: offset) {
+      offset = data.lowerBound
+      while offset < data.upperBound {
+        let bytes = try read(offset..<min(data.upperBound, offset + 256 << 10))
+        guard !bytes.isEmpty else { throw StoreError("pread", path, reason: "the file ends early") }
+        try target.write(bytes.span.bytes, at: offset)
+        offset += UInt64(bytes.count)
+      }
     }
     try target.truncate(to: end)
+  }
+
+  /// The next bytes from `offset` on that are no hole; nil where only a hole or nothing follows.
+  private func nextData(from offset: UInt64) throws(StoreError) -> Range<UInt64>? {
+    // `lseek(2)`: SEEK_DATA and SEEK_HOLE, which the C library shows to its own dialect only.
+    let start = lseek(file.rawValue, off_t(offset), 3)
+    if start < 0, errno == ENXIO { return nil }
+    let end = start < 0 ? -1 : lseek(file.rawValue, start, 4)
+    guard end >= 0 else { throw StoreError("lseek", path) }
+    return UInt64(start)..<UInt64(end)
   }
 
   /// Locks the file against other processes for as long as it is open; false where another holds it.

@@ -19,16 +19,27 @@ extension LeafMap {
     }
     var picture = LeafPicture(counts: counts)
     let kinds = try file.read(headerSize..<headerSize + UInt64(count))
-    for first in stride(from: 0, to: count, by: 65_536) {
-      let leaves = first..<min(first + 65_536, count)
-      let digests = try file.read(
-        start + UInt64(first * LeafDigest.size)..<start + UInt64(leaves.upperBound * LeafDigest.size))
-      for leaf in leaves {
-        let at = (leaf - first) * LeafDigest.size
+    for first in stride(from: 0, to: count, by: LeafRoot.chunk) {
+      let leaves = first..<min(first + LeafRoot.chunk, count)
+      var digests: [UInt8] = []
+      if kinds[leaves].contains(where: { kind($0) == .data }) {
+        digests = try file.read(
+          start + UInt64(first * LeafDigest.size)..<start + UInt64(leaves.upperBound * LeafDigest.size))
+      }
+      var leaf = first
+      while leaf < leaves.upperBound {
         let kind = kind(kinds[leaf])
-        let bytes = digests.span.bytes.extracting(at..<at + LeafDigest.size)
-        let digest = kind == .data ? LeafDigest(bytes: bytes) ?? .none : .none
-        picture.add(LeafRecord(disk: UInt16(disk), leaf: UInt64(leaf), kind: kind, digest: digest))
+        var record = LeafRecord(disk: UInt16(disk), leaf: UInt64(leaf), kind: kind)
+        if kind == .data {
+          let at = (leaf - first) * LeafDigest.size
+          record.digest = LeafDigest(bytes: digests.span.bytes.extracting(at..<at + LeafDigest.size)) ?? .none
+          leaf += 1
+        } else {
+          let end = kinds[leaf..<leaves.upperBound].firstIndex { Self.kind($0) != kind } ?? leaves.upperBound
+          record.run = UInt32(end - leaf)
+          leaf = end
+        }
+        picture.add(record)
       }
     }
     return picture

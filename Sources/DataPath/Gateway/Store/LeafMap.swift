@@ -18,7 +18,28 @@ final class LeafMap: Sendable {
   private let folder: DurableFolder
   private let file: DurableFile
   private let digestsStart: UInt64
-  private let kinds: Mutex<[UInt8]>
+  private let state: Mutex<State>
+
+  private struct State {
+    /// A byte for each leaf, as in the file.
+    var kinds: [UInt8]
+    /// Of each chunk what the root is made of; nil where a leaf changed since.
+    var chunks: [Chunk?]
+    /// Grows with every change.
+    var version = 0
+
+    mutating func changed(_ leaves: Range<Int>) {
+      version += 1
+      guard !leaves.isEmpty else { return }
+      for chunk in leaves.lowerBound / LeafRoot.chunk...(leaves.upperBound - 1) / LeafRoot.chunk { chunks[chunk] = nil }
+    }
+  }
+
+  private struct Chunk {
+    var digest: LeafDigest
+    /// Leaves of each kind, by its raw value.
+    var counts: [UInt64]
+  }
 
   /// Loads the map, or creates one that knows nothing. A map that is damaged, or of a volume of another size, is put
   /// aside and begun anew: what is unknown is sent again.
@@ -39,7 +60,7 @@ final class LeafMap: Sendable {
     }
     file = try DurableFile(folder.file("map"))
     let loaded = try file.read(Self.headerSize..<Self.headerSize + UInt64(count))
-    kinds = Mutex(loaded)
+    state = Mutex(State(kinds: loaded, chunks: Array(repeating: nil, count: LeafRoot.chunks(count: count))))
     // A sync that failed in an earlier life may have left the cache ahead of the disk; writing makes them equal.
     try file.write(loaded.span.bytes, at: Self.headerSize)
     try file.sync()
@@ -66,7 +87,7 @@ final class LeafMap: Sendable {
 
   /// The states of `leaves`, in order.
   func states(_ leaves: Range<Int>) throws(StoreError) -> [LeafState] {
-    let bytes = kinds.withLock { Array($0[leaves]) }
+    let bytes = state.withLock { Array($0.kinds[leaves]) }
     guard bytes.contains(where: { Self.kind($0) == .data }) else {
       return bytes.map { LeafState(kind: Self.kind($0), sealed: $0 & Self.sealed != 0) }
     }
@@ -91,10 +112,18 @@ final class LeafMap: Sendable {
   func unknown() -> Bitmap { leaves { $0 == .unknown } }
 
   private func leaves(where matches: (LeafKind) -> Bool) -> Bitmap {
-    kinds.withLock { kinds in
-      var bitmap = Bitmap(count: kinds.count)
-      for (index, byte) in kinds.enumerated() where matches(Self.kind(byte)) { bitmap[index] = true }
+    state.withLock { state in
+      var bitmap = Bitmap(count: state.kinds.count)
+      for (index, byte) in state.kinds.enumerated() where matches(Self.kind(byte)) { bitmap[index] = true }
       return bitmap
+    }
+  }
+
+  /// Whether every one of `leaves` is sealed, or every one free.
+  func isSettled(_ leaves: Range<Int>) -> (sealed: Bool, free: Bool) {
+    state.withLock { state in
+      let bytes = state.kinds[leaves]
+      return (bytes.allSatisfy { $0 & Self.sealed != 0 }, bytes.allSatisfy { Self.kind($0) == .free })
     }
   }
 
@@ -107,36 +136,43 @@ final class LeafMap: Sendable {
 
   /// Durably forgets these leaves. Leaves that are unknown already cost nothing.
   func markUnknown(_ leaves: [Int]) throws(StoreError) {
-    let changed = kinds.withLock { kinds in
+    let changed = state.withLock { state in
       leaves.filter { leaf in
-        defer { kinds[leaf] = LeafKind.unknown.rawValue }
-        return kinds[leaf] != LeafKind.unknown.rawValue
+        guard state.kinds[leaf] != LeafKind.unknown.rawValue else { return false }
+        state.kinds[leaf] = LeafKind.unknown.rawValue
+        state.changed(leaf..<leaf + 1)
+        return true
       }
     }
     guard !changed.isEmpty else { return }
-    try writeKinds(of: changed)
+    try writeKinds(of: changed.sorted().map { $0..<$0 + 1 })
     try file.sync()
   }
 
   /// Durably forgets every leaf: the volume is not the one this map was kept for.
-  func forgetAll() throws(StoreError) { try markUnknown(Array(0..<count)) }
+  func forgetAll() throws(StoreError) {
+    state.withLock { state in
+      for leaf in state.kinds.indices { state.kinds[leaf] = LeafKind.unknown.rawValue }
+      state.changed(0..<count)
+    }
+    try writeKinds(of: [0..<count])
+    try file.sync()
+  }
 
   /// Durably records what the agent says these leaves hold, as not yet read back. The volume is flushed.
   func claim(_ records: [LeafRecord]) throws(StoreError) {
     let data = records.filter { $0.kind == .data }.sorted { $0.leaf < $1.leaf }
     for record in data { try writeDigest(record.digest, of: Int(record.leaf)) }
     if !data.isEmpty { try file.sync() }
-    var changed: [Int] = []
-    kinds.withLock { kinds in
-      for record in records {
-        for leaf in Int(record.leaf)..<Int(record.leaf) + Int(record.run) where kinds[leaf] != record.kind.rawValue {
-          kinds[leaf] = record.kind.rawValue
-          changed.append(leaf)
-        }
+    let ranges = records.map { Int($0.leaf)..<Int($0.leaf) + Int($0.run) }
+    state.withLock { state in
+      for (record, leaves) in zip(records, ranges) {
+        for leaf in leaves { state.kinds[leaf] = record.kind.rawValue }
+        state.changed(leaves)
       }
     }
-    guard !changed.isEmpty else { return }
-    try writeKinds(of: changed)
+    guard !ranges.isEmpty else { return }
+    try writeKinds(of: ranges.sorted { $0.lowerBound < $1.lowerBound })
     try file.sync()
   }
 
@@ -145,27 +181,30 @@ final class LeafMap: Sendable {
     try file.write(digest.bytes.span.bytes, at: digestRange(leaf..<leaf + 1).lowerBound)
   }
 
-  /// Durably seals the leaves for which `agreed` has a kind (their digests are written).
-  func seal(_ agreed: [LeafKind?]) throws(StoreError) {
+  /// Durably seals leaves as what was agreed on; the digests are written.
+  ///
+  /// - Parameter runs: ascending.
+  func seal(_ runs: [(leaves: Range<Int>, kind: LeafKind)]) throws(StoreError) {
+    guard !runs.isEmpty else { return }
     try file.sync()
-    let bytes = kinds.withLock { kinds in
-      for (leaf, kind) in agreed.enumerated() {
-        if let kind { kinds[leaf] = kind.rawValue | Self.sealed }
+    state.withLock { state in
+      for (leaves, kind) in runs {
+        for leaf in leaves { state.kinds[leaf] = kind.rawValue | Self.sealed }
+        state.changed(leaves)
       }
-      return kinds
     }
-    try file.write(bytes.span.bytes, at: Self.headerSize)
+    try writeKinds(of: runs.map(\.leaves))
     try file.sync()
   }
 
   /// Forgets that these leaves were read back: the next seal reads them again. What they should hold stays known.
   func unseal(_ leaves: Range<Int>) throws(StoreError) {
     let leaves = leaves.clamped(to: 0..<count)
-    try kinds.withLock { kinds throws(StoreError) in
-      for leaf in leaves { kinds[leaf] &= ~Self.sealed }
-      guard !leaves.isEmpty else { return }
-      try file.write(kinds.span.bytes.extracting(leaves), at: Self.headerSize + UInt64(leaves.lowerBound))
+    guard !leaves.isEmpty else { return }
+    state.withLock { state in
+      for leaf in leaves { state.kinds[leaf] &= ~Self.sealed }
     }
+    try writeKinds(of: [leaves])
     try file.sync()
   }
 
@@ -174,20 +213,56 @@ final class LeafMap: Sendable {
     try folder.folder("points").replace(name) { target throws(StoreError) in try file.copy(to: target) }
   }
 
-  /// Writes the kind bytes of these leaves, neighbours in one call.
-  private func writeKinds(of leaves: [Int]) throws(StoreError) {
-    let sorted = leaves.sorted()
+  /// Writes the kind bytes of these leaves (ascending), neighbours in one call.
+  private func writeKinds(of ranges: [Range<Int>]) throws(StoreError) {
     var start = 0
-    while start < sorted.count {
-      var end = start + 1
+    while start < ranges.count {
+      var run = ranges[start]
+      start += 1
       // Bytes between two near leaves are rewritten as they stand, which is cheaper than another call.
-      while end < sorted.count, sorted[end] - sorted[end - 1] < 4096 { end += 1 }
-      try kinds.withLock { kinds throws(StoreError) in
-        let range = sorted[start]...sorted[end - 1]
-        try file.write(kinds.span.bytes.extracting(range), at: Self.headerSize + UInt64(range.lowerBound))
+      while start < ranges.count, ranges[start].lowerBound < run.upperBound + 4096 {
+        run = run.lowerBound..<max(run.upperBound, ranges[start].upperBound)
+        start += 1
       }
-      start = end
+      try state.withLock { state throws(StoreError) in
+        try file.write(state.kinds.span.bytes.extracting(run), at: Self.headerSize + UInt64(run.lowerBound))
+      }
     }
+  }
+
+  // MARK: Root
+
+  /// The root over all leaves, and how many there are of each kind. Only what changed since is read again.
+  func summary() throws(StoreError) -> (root: String, counts: [LeafKind: UInt64]) {
+    let (known, version) = state.withLock { ($0.chunks, $0.version) }
+    var chunks: [Chunk] = []
+    chunks.reserveCapacity(known.count)
+    for (index, chunk) in known.enumerated() {
+      if let chunk {
+        chunks.append(chunk)
+      } else {
+        chunks.append(try summary(of: LeafRoot.leaves(ofChunk: index, count: count)))
+      }
+    }
+    state.withLock { state in
+      if state.version == version { state.chunks = chunks }
+    }
+    var counts: [LeafKind: UInt64] = [:]
+    for kind in LeafKind.allCases { counts[kind] = chunks.reduce(0) { $0 + $1.counts[Int(kind.rawValue)] } }
+    return (LeafRoot.root(of: chunks.lazy.map(\.digest)), counts)
+  }
+
+  private func summary(of leaves: Range<Int>) throws(StoreError) -> Chunk {
+    let states = try states(leaves)
+    var counts = LeafKind.allCases.map { _ in UInt64(0) }
+    for state in states { counts[Int(state.kind.rawValue)] += 1 }
+    let kind = states[0].kind
+    let isUniform = kind != .data && counts[Int(kind.rawValue)] == UInt64(states.count)
+    let digest =
+      isUniform
+      ? LeafRoot.digest(count: states.count, all: kind)
+      : LeafRoot.digest(count: states.count) { (kind: states[$0].kind, digest: states[$0].digest) }
+    return Chunk(digest: digest, counts: counts)
   }
 }
 
