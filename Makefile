@@ -43,5 +43,5 @@ bench: static ## measure agent and gateway, as root (ARGS="--only full --runs 1"
 	swift build -c release $(SWIFT_FLAGS) --product godwit-gateway
 	Benchmarks/run $(ARGS)
 
-torture: build ## track, sync, kill and compare every block under load, as root: MINUTES=n (10)
-	Tests/support/torture $${MINUTES:-10}
+torture: build $(if $(GUESTS),static) ## track, sync, kill and compare every block under load, as root: MINUTES=n (10); GUESTS=1 on stock kernels instead
+	$(if $(GUESTS),Tests/support/guests/run $(ARGS),Tests/support/torture $${MINUTES:-10})
