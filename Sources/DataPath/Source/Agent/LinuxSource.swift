@@ -40,8 +40,9 @@ public final class LinuxSource: SyncSource {
     var levels: [String: String] { stillness?.levels ?? noted ?? [:] }
   }
 
-  /// How often something may be written during an instant before the sync is given up.
-  static let patience = (delta: 5, final: 20)
+  /// How often something may be written during an instant before the sync is given up. Less often than rounds may stall,
+  /// as which these count: the reason given shall be this one.
+  static let patience = (delta: 3, final: 20)
 
   /// Extents handed out at a time while there is no hurry: 3 MiB. More would not fit the agent's memory.
   static let portion = 128 << 10
