@@ -10,7 +10,9 @@ import Testing
     let process = Process()
     // Foundation's children get a mask that blocks the signals by which the script ends its own.
     process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["--default-signal", Self.top.appendingPathComponent("Tests/support/guests/run").path, "--short"]
+    process.arguments = [
+      "--default-signal", Self.top.appendingPathComponent("Tests/support/guests/run").path, "--short"
+    ]
     let output = Pipe()
     (process.standardOutput, process.standardError, process.standardInput) = (output, output, FileHandle.nullDevice)
     try process.run()
