@@ -15,6 +15,8 @@ final class NBDConnection: @unchecked Sendable {
   private let patience: Duration
   private let busy = Mutex(())
   private var isGivenUp = false
+  /// A write that was sent as a whole and given up: its cookie.
+  private var late: UInt64?
 
   /// How long an orderly goodbye may take.
   private static let goodbye = Duration.seconds(1)
@@ -100,13 +102,13 @@ final class NBDConnection: @unchecked Sendable {
   }
 
   func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(BlockError) {
-    try perform(.unwritable, "nbd_pwrite", offset) {
+    try perform(.unwritable, "nbd_pwrite", offset, changes: true) {
       nbd_aio_pwrite(handle, bytes.baseAddress, bytes.count, offset, .init(), 0)
     }
   }
 
   func zero(count: UInt64, at offset: UInt64) throws(BlockError) {
-    try perform(.unwritable, "nbd_zero", offset) { nbd_aio_zero(handle, count, offset, .init(), 0) }
+    try perform(.unwritable, "nbd_zero", offset, changes: true) { nbd_aio_zero(handle, count, offset, .init(), 0) }
   }
 
   func flush() throws(BlockError) {
@@ -114,8 +116,10 @@ final class NBDConnection: @unchecked Sendable {
   }
 
   /// Sends a command and waits for its end; when this returns or throws, libnbd uses the command's memory no more.
+  ///
+  /// - Parameter changes: the command changes what the volume holds, so that nobody may open it until its end is known.
   private func perform(
-    _ code: BlockError.Code, _ call: String, _ offset: UInt64?, _ send: () -> Int64
+    _ code: BlockError.Code, _ call: String, _ offset: UInt64?, changes: Bool = false, _ send: () -> Int64
   ) throws(BlockError) {
     guard !isGivenUp else { throw gone(code, call, offset, silence) }
     let cookie = send()
@@ -127,7 +131,7 @@ final class NBDConnection: @unchecked Sendable {
       if completed < 0 { throw failure(code, call, offset) }
       let left = end - .now
       guard left > .zero else {
-        giveUp(on: UInt64(cookie))
+        if changes { leave(UInt64(cookie)) } else { giveUp(on: UInt64(cookie)) }
         throw gone(code, call, offset, silence)
       }
       // What goes wrong here is told by the command, which then has ended.
@@ -140,6 +144,37 @@ final class NBDConnection: @unchecked Sendable {
     isGivenUp = true
     shutdown(nbd_aio_get_fd(handle), CInt(SHUT_RDWR))
     while nbd_aio_command_completed(handle, cookie) == 0, nbd_poll(handle, 1000) > 0 {}
+  }
+
+  /// Gives a write up whose server may carry it out at any later time: it is watched until that is out of the question.
+  private func leave(_ cookie: UInt64) {
+    isGivenUp = true
+    guard nbd_aio_get_direction(handle) & UInt32(LIBNBD_AIO_DIRECTION_WRITE) != 0 else {
+      // Sent as a whole: the server's answer, or its end, is waited for on this very connection. libnbd needs the
+      // command's memory no more.
+      late = cookie
+      return LateWrites.shared.add(.sent(self), uri: uri)
+    }
+    // Sent in part: a server that gets no more of it does not carry it out, and says that it has seen the end by closing
+    // its own side. libnbd, which cannot send any more, ends the command.
+    let socket = fcntl(nbd_aio_get_fd(handle), F_DUPFD_CLOEXEC, 0)
+    LateWrites.shared.add(.cut(LateWrites.Socket(socket)), uri: uri)
+    shutdown(nbd_aio_get_fd(handle), CInt(SHUT_WR))
+    while nbd_aio_command_completed(handle, cookie) == 0, nbd_poll(handle, 1000) > 0 {}
+  }
+
+  /// Whether the write that was left was answered since, or its server has closed the connection, as a dead one's is.
+  func hasEndedLate() -> Bool {
+    busy.withLock { _ in
+      guard let cookie = late else { return true }
+      while nbd_poll(handle, 0) > 0 {}
+      let hasEnded =
+        nbd_aio_command_completed(handle, cookie) != 0 || nbd_aio_is_dead(handle) == 1
+        || nbd_aio_is_closed(handle) == 1
+      // libnbd tells of a completed command only once.
+      if hasEnded { late = nil }
+      return hasEnded
+    }
   }
 
   /// What went wrong in the call just made by this thread.

@@ -27,13 +27,15 @@ public final class NBDVolume: BlockWriter {
   ///
   /// - Parameter uri: `nbd+unix:///EXPORT?socket=PATH` or `nbd://HOST[:PORT]/EXPORT`.
   /// - Throws: `.cannotOpen` for an address of another kind, where nobody listens, where the export is missing, read-only
-  ///   or cannot flush, or does not answer within `patience`.
+  ///   or cannot flush, or does not answer within `patience`; and while a write that was given up here may still be
+  ///   carried out.
   public convenience init(uri: String, patience: Duration = NBDVolume.patience) throws(BlockError) {
     try self.init(uri: uri, connections: Self.maximumConnections, patience: patience)
   }
 
   /// - Parameter connections: most connections to use, at least 1.
   public init(uri: String, connections wanted: Int, patience: Duration = NBDVolume.patience) throws(BlockError) {
+    try LateWrites.shared.refuse(uri)
     let first = try NBDConnection(uri: uri, patience: patience)
     self.uri = uri
     size = try first.size()

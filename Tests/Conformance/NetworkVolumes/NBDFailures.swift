@@ -1,4 +1,5 @@
 import Blocks
+import Glibc
 import NetworkVolumes
 import Testing
 
@@ -81,6 +82,83 @@ struct NBDFailures {
       try again.write(page.span.bytes, at: 4096)
       try again.flush()
     }
+  }
+
+  /// The first write of all takes its time, and is carried out whatever becomes of its client.
+  private static let lateWriter =
+    "eval thread_model='echo parallel' get_size='echo 1M' can_write='exit 0' can_flush='exit 0' flush='exit 0' "
+    + "pread='dd if='$folder/medium' bs=4096 count=1 iflag=skip_bytes skip=$4 status=none' "
+    + "pwrite='mkdir '$folder/first' 2>/dev/null && sleep 1; "
+    + "dd of='$folder/medium' bs=4096 conv=notrunc oflag=seek_bytes seek=$4 status=none'"
+
+  @Test("A write that was given up never lands on newer bytes: its server is not opened until it has ended")
+  func lateWrite() throws {
+    try NBDServer.withNbdkit(Self.lateWriter, before: "truncate -s 1M $folder/medium; ") { server in
+      let old = [UInt8](repeating: 1, count: 4096)
+      let volume = try NBDVolume(uri: server.uri, connections: 1, patience: .milliseconds(300))
+      #expect(code { () throws(BlockError) in try volume.write(old.span.bytes, at: 0) } == .vanished)
+      let refused = #expect(throws: BlockError.self) { try NBDVolume(uri: server.uri) }
+      #expect(refused?.code == .cannotOpen)
+      #expect(refused?.reason.contains("given up") == true, "\(refused?.reason ?? "")")
+      let again = try openedInTime(server.uri)
+      try again.write(page.span.bytes, at: 0)
+      try again.flush()
+      // Longer than the late write takes from now on, were it still to come.
+      usleep(1_200_000)
+      #expect(try content(of: again) == page)
+    }
+  }
+
+  @Test("A hung daemon's write that was sent in part or as a whole ends before the volume is opened again")
+  func hungWrite() throws {
+    for count in [4096, 8 << 20] {
+      try NBDServer.withStorageDaemon(size: 16 << 20) { server in
+        let volume = try NBDVolume(uri: server.uri, connections: 1, patience: .milliseconds(300))
+        server.pause()
+        let old = [UInt8](repeating: 1, count: count)
+        #expect(code { () throws(BlockError) in try volume.write(old.span.bytes, at: 0) } == .vanished)
+        server.resume()
+        let again = try openedInTime(server.uri)
+        try again.write(page.span.bytes, at: 0)
+        try again.flush()
+        usleep(100_000)
+        #expect(try content(of: again) == page)
+      }
+    }
+  }
+
+  @Test("A server that was killed with a write given up is opened anew at once")
+  func killedLateWriter() throws {
+    try NBDServer.withStorageDaemon(size: 16 << 20) { server in
+      let volume = try NBDVolume(uri: server.uri, connections: 1, patience: .milliseconds(300))
+      server.pause()
+      #expect(code { () throws(BlockError) in try volume.write(page.span.bytes, at: 0) } == .vanished)
+      let refused = #expect(throws: BlockError.self) { try NBDVolume(uri: server.uri) }
+      #expect(refused?.reason.contains("given up") == true)
+      server.kill()
+      // Nobody listens there any more: that is what is said now.
+      let gone = #expect(throws: BlockError.self) { try NBDVolume(uri: server.uri) }
+      #expect(gone?.reason.contains("given up") == false, "\(gone?.reason ?? "")")
+    }
+  }
+
+  /// Opens as soon as it is let.
+  private func openedInTime(_ uri: String) throws -> NBDVolume {
+    let end = ContinuousClock.now + .seconds(20)
+    while true {
+      do throws(BlockError) { return try NBDVolume(uri: uri) } catch {
+        guard .now < end else { throw error }
+        usleep(20_000)
+      }
+    }
+  }
+
+  private func content(of volume: NBDVolume) throws(BlockError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    var span = bytes.mutableSpan
+    var raw = span.mutableBytes
+    try volume.read(into: &raw, at: 0)
+    return bytes
   }
 
   @Test("A server that answers late, but in time, is waited for")

@@ -78,8 +78,10 @@ final class NBDServer {
   }
 
   /// nbdkit with `arguments`: filters, a plug-in and its parameters.
-  static func withNbdkit(_ arguments: String, _ body: (NBDServer) throws -> Void) throws {
-    try with("exec nbdkit --foreground --unix $socket --pidfile $pidfile --exportname \(exportName) \(arguments)", body)
+  /// - Parameter before: shell commands that prepare what it needs.
+  static func withNbdkit(_ arguments: String, before: String = "", _ body: (NBDServer) throws -> Void) throws {
+    let nbdkit = "exec nbdkit --foreground --unix $socket --pidfile $pidfile --exportname \(exportName) \(arguments)"
+    try with(before + nbdkit, body)
   }
 
   private static func image(_ size: Int) -> String {
