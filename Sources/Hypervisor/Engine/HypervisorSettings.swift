@@ -9,6 +9,8 @@ public struct HypervisorSettings: Sendable {
   public var applianceInitramfs: String?
   /// Seconds after which a running appliance is ended.
   public var applianceTimeLimit: Int
+  /// How long a storage daemon may stay silent on its monitor before it is replaced.
+  public var daemonPatience = Duration.seconds(30)
   /// UEFI firmware: code, and the variables each machine gets its own copy of.
   public var firmwareCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
   public var firmwareVariables = "/usr/share/OVMF/OVMF_VARS_4M.fd"

@@ -32,13 +32,17 @@ extension LocalCloud {
   }
 
   /// Ends the process of a run folder: asked first, so that it writes out what it holds, killed if it does not go.
-  func end(_ run: RunFolder) async throws {
+  ///
+  /// Returns only when it is gone, so that no write of its own can come later: its lock goes when its last thread has
+  /// left the kernel.
+  /// - Parameter asks: false kills it at once.
+  func end(_ run: RunFolder, asks: Bool = true) async throws {
     try await blocking {
       let started = ContinuousClock.now
-      if run.isHeld, var monitor = try? QMPConnection.open(run.monitor) { _ = try? monitor.execute("quit") }
+      if asks, run.isHeld, var monitor = try? QMPConnection.open(run.monitor) { _ = try? monitor.execute("quit") }
       while run.isHeld {
         let taken = ContinuousClock.now - started
-        if taken > .seconds(10) { HostProcess.all(withArgument: run.pid).forEach { $0.kill() } }
+        if !asks || taken > .seconds(10) { HostProcess.all(withArgument: run.pid).forEach { $0.kill() } }
         if taken > .seconds(30) {
           throw HypervisorError(.unavailable, "the process of \(run.path) cannot be ended; is its disk hanging?")
         }

@@ -24,7 +24,7 @@ extension LocalCloud {
     }
   }
 
-  private func mend(_ key: String, _ id: String, _ work: () async throws -> Void) async {
+  func mend(_ key: String, _ id: String, _ work: () async throws -> Void) async {
     do { try await work() } catch {
       logger.error("not recovered", metadata: ["\(key)": "\(id)", "error": "\(error)"])
     }

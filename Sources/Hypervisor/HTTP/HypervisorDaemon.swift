@@ -55,16 +55,26 @@ public struct HypervisorDaemon: Service {
   }
 }
 
-/// Looks after machines and exports once a second, and proves the accelerator before the first machine needs it.
+/// Looks after machines and exports once a second, for daemons that hang every ten, and proves the accelerator before the first machine needs it.
 struct Supervision: Service {
   let cloud: LocalCloud
 
   func run() async throws {
     await cancelWhenGracefulShutdown {
-      _ = await cloud.accelerator()
-      while !Task.isCancelled {
-        await cloud.supervise()
-        try? await Task.sleep(for: .seconds(1))
+      await withDiscardingTaskGroup { group in
+        group.addTask {
+          _ = await cloud.accelerator()
+          while !Task.isCancelled {
+            await cloud.supervise()
+            try? await Task.sleep(for: .seconds(1))
+          }
+        }
+        group.addTask {
+          while !Task.isCancelled {
+            await cloud.replaceHungDaemons()
+            try? await Task.sleep(for: min(.seconds(10), cloud.settings.daemonPatience))
+          }
+        }
       }
     }
   }

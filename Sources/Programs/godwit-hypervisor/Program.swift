@@ -23,14 +23,17 @@ import UnixSignals
   var applianceInitramfs: String?
   @Option(help: "Seconds after which a running appliance is ended.")
   var applianceTimeLimit = 300
+  @Option(help: "Seconds that a storage daemon may stay silent before it is replaced.")
+  var daemonPatience = 30
 
   func run() async throws {
     umask(0o077)
     let logger = Logger(label: "godwit-hypervisor")
-    let cloud = try LocalCloud(
-      HypervisorSettings(
-        state: state, applianceKernel: applianceKernel, applianceInitramfs: applianceInitramfs,
-        applianceTimeLimit: applianceTimeLimit), logger: logger)
+    var settings = HypervisorSettings(
+      state: state, applianceKernel: applianceKernel, applianceInitramfs: applianceInitramfs,
+      applianceTimeLimit: applianceTimeLimit)
+    settings.daemonPatience = .seconds(max(1, daemonPatience))
+    let cloud = try LocalCloud(settings, logger: logger)
     let daemon = HypervisorDaemon(
       cloud: cloud, token: try BearerToken(file: tokenFile), listen: try ListenAddress(listen), logger: logger)
     let group = ServiceGroup(

@@ -1,5 +1,7 @@
+import Blocks
 import Foundation
 import Machines
+import NetworkVolumes
 import Providers
 import Testing
 
@@ -46,6 +48,31 @@ import Testing
       hypervisor.processes().forEach { $0.kill() }
       try await hypervisor.start()
       try await NBDTool.expect(place, 0, 1 << 20, is: 2)
+    }
+  }
+
+  @Test func `a storage daemon that hangs is replaced, and what it was given never comes late`() async throws {
+    try await HypervisorUnderTest.with(extra: ["--daemon-patience", "1"]) { hypervisor in
+      let storage = try hypervisor.provider.storage
+      _ = try await storage.createVolume(id("v"), size: 64 << 20, from: nil, tags: [:])
+      let place = try await storage.attachVolume(id("v"))
+      try await NBDTool.fill(place, 0, 1 << 20, with: 1)
+      let hung = try #require(hypervisor.processes().first)
+      let writer = try NBDVolume(uri: place, connections: 1, patience: .milliseconds(300))
+      _ = kill(hung.pid, SIGSTOP)
+      // Waits in the hung daemon's socket, and dies with it.
+      let late = #expect(throws: BlockError.self) {
+        try writer.write([UInt8](repeating: 9, count: 1 << 20).span.bytes, at: 0)
+      }
+      #expect(late?.code == .vanished)
+      #expect(throws: BlockError.self) { try NBDVolume(uri: place, patience: .milliseconds(300)) }
+      try await HypervisorUnderTest.until("another storage daemon") { hypervisor.processes().contains { $0 != hung } }
+      #expect(!hung.isAlive, "the old one is gone before the new one comes")
+      #expect(try await storage.attachVolume(id("v")) == place)
+      _ = try NBDVolume(uri: place)
+      try await NBDTool.fill(place, 4096, 4096, with: 2)
+      try await NBDTool.expect(place, 4096, 4096, is: 2)
+      try await NBDTool.expect(place, 8192, 4096, is: 1)
     }
   }
 
