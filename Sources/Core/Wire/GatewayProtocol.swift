@@ -31,12 +31,15 @@ public struct SessionGrant: Codable, Hashable, Sendable {
   public var exp: Int
   /// What the seal shall read back even where an earlier one did.
   public var scrub: ScrubWindow?
+  /// An earlier session has written to these volumes: a gateway that knows nothing of them reads them before it opens
+  /// this one, so that not everything is sent again.
+  public var written: Bool?
   public init(
     tenant: String, migration: String, session: String, ordinal: UInt64, disks: [Disk], cnf: Confirmation, exp: Int,
-    scrub: ScrubWindow? = nil
+    scrub: ScrubWindow? = nil, written: Bool? = nil
   ) {
     (self.tenant, self.migration, self.session, self.ordinal) = (tenant, migration, session, ordinal)
-    (self.disks, self.cnf, self.exp, self.scrub) = (disks, cnf, exp, scrub)
+    (self.disks, self.cnf, self.exp, self.scrub, self.written) = (disks, cnf, exp, scrub, written)
   }
 }
 
@@ -110,7 +113,12 @@ public struct ConcludeAnswer: Codable, Hashable, Sendable {
   }
   public var state: State
   public var receipt: SealReceipt?
-  public init(state: State, receipt: SealReceipt? = nil) { (self.state, self.receipt) = (state, receipt) }
+  /// The ordinal of the session that opened last on these volumes. One that is higher than any the service knows was
+  /// opened by a service whose records were better: they were put back to an earlier state.
+  public var last: UInt64?
+  public init(state: State, receipt: SealReceipt? = nil, last: UInt64? = nil) {
+    (self.state, self.receipt, self.last) = (state, receipt, last)
+  }
 }
 
 /// What a gateway vouches for, signed by its key. The control path records it with the point.

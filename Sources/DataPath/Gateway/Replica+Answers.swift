@@ -29,11 +29,12 @@ extension Replica {
   /// What is known for certain of a session.
   func conclusion(of grant: SessionGrant) throws -> ConcludeAnswer {
     try store.withLock { store in
+      let last = store.record.ordinal
       if let receipt = try store.countingReceipt(of: grant.session) {
-        return ConcludeAnswer(state: .sealed, receipt: receipt)
+        return ConcludeAnswer(state: .sealed, receipt: receipt, last: last)
       }
       let isOver = store.record.session != grant.session && grant.ordinal <= store.record.ordinal
-      return ConcludeAnswer(state: isOver ? .retired : .undecided)
+      return ConcludeAnswer(state: isOver ? .retired : .undecided, last: last)
     }
   }
 

@@ -34,6 +34,9 @@ final class Replica: Sendable {
     /// The grant of the last opening, its receipt's facts and the seal under way.
     var migration: String
     var seal: SealJob?
+    /// Of volumes of which nothing is known: under way or ended, and why it failed.
+    var reading: VolumeReading?
+    var readingFailure: String?
   }
 
   let disks: [ReplicaDisk]
@@ -154,6 +157,7 @@ final class Replica: Sendable {
 
   /// Makes the volumes durable, at the end of the gateway's life. What is lost by an error here is sent again.
   func close() {
+    state.withLock { $0.reading }?.stop()
     for disk in disks {
       do { try disk.volume.flush() } catch {
         logger.warning("flush at the end failed", metadata: ["volume": "\(disk.grant.volume)", "error": "\(error)"])

@@ -16,8 +16,9 @@ struct ReplicaDisk: Sendable {
   /// Opens volume and map, and looks at some leaves: where the volume does not hold what the map says, it is another
   /// volume, or an older state of it, and the whole map is forgotten.
   ///
+  /// - Parameter isBlank: nothing was ever written to the volume, so that a new map knows all there is to know.
   /// - Throws: `Problem` where the volume cannot be used.
-  init(_ grant: SessionGrant.Disk, folder: DurableFolder, open: VolumeOpener) throws {
+  init(_ grant: SessionGrant.Disk, folder: DurableFolder, isBlank: Bool, open: VolumeOpener) throws {
     self.grant = grant
     do { volume = try open(grant) } catch { throw Problem.volumeRefused(grant.volume, "\(error)") }
     guard volume.size >= grant.size else {
@@ -26,7 +27,7 @@ struct ReplicaDisk: Sendable {
     guard volume.size == grant.size || grant.size.isMultiple(of: UInt64(volume.alignment)) else {
       throw Problem.volumeRefused(grant.volume, "the disk's end is no multiple of its \(volume.alignment) byte sectors")
     }
-    map = try LeafMap(folder: folder, size: grant.size)
+    map = try LeafMap(folder: folder, size: grant.size, isBlank: isBlank)
     if try !holdsWhatTheMapSays() { try map.forgetAll() }
   }
 

@@ -14,10 +14,15 @@ final class Replicas: Sendable {
     init(_ grant: SessionGrant) { (tenant, volumes) = (grant.tenant, grant.disks.map(\.volume)) }
   }
 
-  /// The place of one replica, so that loading one never waits for another.
+  /// The place of one replica. Its lock is never held while a volume is opened, which may take long: whoever comes
+  /// meanwhile is told so.
   private final class Slot: Sendable {
+    struct State {
+      var replica: Replica?
+      var isLoading = false
+    }
     let disks: [SessionGrant.Disk]
-    let replica = Mutex<Replica?>(nil)
+    let state = Mutex(State())
     init(disks: [SessionGrant.Disk]) { self.disks = disks }
   }
 
@@ -28,6 +33,8 @@ final class Replicas: Sendable {
   private let migrations: DurableFolder
   private let lock: DurableFile
   private let slots = Mutex<[Key: Slot]>([:])
+  /// Replicas that are being loaded: at most as many as leave half of the threads to others where volumes hang.
+  private let loading = Mutex(0)
   private let pool: NIOThreadPool
   private let threads: Int
   let openVolume: VolumeOpener
@@ -60,26 +67,52 @@ final class Replicas: Sendable {
   /// that is told `epoch_closed` opens again, and that loads it with fresh handles.
   func opened(_ grant: SessionGrant) throws(Problem) -> Replica {
     let slot = slots.withLock { $0[Key(grant)] }
-    guard let slot, slot.disks == grant.disks, let replica = slot.replica.withLock({ $0 }), !replica.isBroken else {
+    guard let slot, slot.disks == grant.disks, let replica = slot.state.withLock({ $0.replica }), !replica.isBroken
+    else {
       throw .epochClosed
     }
     return replica
   }
 
-  /// The replica of a grant, loaded from disk where it is not in memory or is broken. Blocks.
+  /// The replica of a grant, loaded from disk where it is not in memory or is broken. Blocks, but never for another's
+  /// volumes.
   ///
+  /// - Parameter isFirst: the session's first opening: where nothing was ever written, nothing needs to be read.
   /// - Throws: `Problem` where another session is at work on one of the volumes, or one cannot be opened.
-  func load(_ grant: SessionGrant) throws -> Replica {
+  func load(_ grant: SessionGrant, isFirst: Bool = false) throws -> Replica {
     let slot = try claim(grant)
-    return try slot.replica.withLock { replica in
-      if let replica, !replica.isBroken { return replica }
-      guard replica?.retire() ?? true else { throw Problem.busy("writes of an earlier opening are ending") }
-      // The old handles go before new ones are opened.
-      replica = nil
-      let loaded = try makeReplica(grant)
-      replica = loaded
-      return loaded
+    if let replica = try beginLoading(slot) { return replica }
+    var loaded: Replica?
+    defer {
+      loading.withLock { $0 -= 1 }
+      slot.state.withLock { $0 = .init(replica: loaded) }
     }
+    let replica = try makeReplica(grant, isBlank: isFirst && grant.written != true)
+    loaded = replica
+    return replica
+  }
+
+  /// The replica that is there and sound; nil where the caller has to load it.
+  private func beginLoading(_ slot: Slot) throws(Problem) -> Replica? {
+    let (ready, old) = try slot.state.withLock { state throws(Problem) -> (Replica?, Replica?) in
+      guard !state.isLoading else { throw .busy("its volumes are being opened") }
+      if let replica = state.replica, !replica.isBroken { return (replica, nil) }
+      let isFree = loading.withLock { loading in
+        guard loading < 2 * threads else { return false }
+        loading += 1
+        return true
+      }
+      guard isFree else { throw .busy("volumes of many others are being opened") }
+      guard state.replica?.retire() ?? true else {
+        loading.withLock { $0 -= 1 }
+        throw .busy("writes of an earlier opening are ending")
+      }
+      defer { state = .init(replica: nil, isLoading: true) }
+      return (nil, state.replica)
+    }
+    // The old handles go before new ones are opened, and outside of the lock, as a goodbye takes its time.
+    withExtendedLifetime(old) {}
+    return ready
   }
 
   /// Takes the volumes of a grant away from every other replica, which must all be idle.
@@ -88,7 +121,8 @@ final class Replicas: Sendable {
     return try slots.withLock { slots throws(Problem) in
       if let slot = slots[key], slot.disks == grant.disks { return slot }
       for (other, slot) in slots where slot.disks.contains(where: { Self.collides($0, grant) }) {
-        guard let replica = slot.replica.withLockIfAvailable({ $0 }) else { throw .volumeInUse("\(other.volumes)") }
+        let (replica, isLoading) = slot.state.withLock { ($0.replica, $0.isLoading) }
+        guard !isLoading else { throw .volumeInUse("\(other.volumes)") }
         // The same volume for two tenants is a fault of who issues grants, and is never served.
         guard other.tenant == key.tenant else { throw .grantRefused("a volume belongs to another tenant") }
         guard replica?.retire() ?? true else { throw .volumeInUse("\(other.volumes)") }
@@ -104,14 +138,17 @@ final class Replicas: Sendable {
     grant.disks.contains { $0.volume == disk.volume || $0.location == disk.location }
   }
 
-  private func makeReplica(_ grant: SessionGrant) throws -> Replica {
+  private func makeReplica(_ grant: SessionGrant, isBlank: Bool) throws -> Replica {
     let disks = try grant.disks.map { disk in
       let folder = try volumes.folder(ReplicaStore.name(grant.tenant, disk.volume))
-      return try ReplicaDisk(disk, folder: folder, open: openVolume)
+      return try ReplicaDisk(disk, folder: folder, isBlank: isBlank, open: openVolume)
     }
     let store = try ReplicaStore(
       folder: records.folder(Self.record(of: grant)), migrations: migrations, tenant: grant.tenant,
       migration: grant.migration)
+    if let origin = try disks.lazy.compactMap({ try $0.map.unreadOrigin() }).first {
+      try store.loseOrigin(origin, migration: grant.migration, epoch: UInt64(max(0, now())))
+    }
     return Replica(
       disks: disks, store: store, key: key, pool: pool, threads: threads, logger: logger, now: now)
   }
@@ -123,7 +160,7 @@ final class Replicas: Sendable {
 
   /// Makes every volume durable, at the end.
   func close() {
-    for slot in slots.withLock({ Array($0.values) }) { slot.replica.withLock { $0 }?.close() }
+    for slot in slots.withLock({ Array($0.values) }) { slot.state.withLock { $0.replica }?.close() }
     lock.unlock()
   }
 }

@@ -74,6 +74,36 @@ import Wire
     }
   }
 
+  @Test func `While a volume hangs as it is opened its own requests are answered at once, and others do not wait`()
+    async throws
+  {
+    let (hanging, other) = (try lab.volume("hanging", size: 16 << 20), try lab.volume("other", size: 16 << 20))
+    let gate = Mutex(false)
+    let opener: VolumeOpenerForTest = { disk in
+      // As long as an NBD server that accepts and says nothing would be waited for.
+      if disk.volume == "hanging" { while !gate.withLock({ $0 }) { usleep(10_000) } }
+      return try openVolume(disk)
+    }
+    try await lab.withGateway(open: opener) { gateway in
+      try await gateway.withSource(session: "s1", disks: [hanging], connections: 24) { source in
+        async let opening = source.open()
+        try await Task.sleep(for: .milliseconds(200))
+        let start = ContinuousClock.now
+        async let reasons = Self.flood(source)
+        let second = try await refusal { _ = try await source.gateway.open(fresh: true) }
+        let beside = try await Self.writes(gateway, other, for: .seconds(1))
+        #expect(beside >= 10, "the other source wrote \(beside) frames meanwhile")
+        #expect(second == "busy")
+        #expect(try await reasons.allSatisfy { $0.contains("epoch") })
+        #expect(.now - start < .seconds(10))
+        gate.withLock { $0 = true }
+        _ = try await opening
+        try await source.write(TestFrame.leaves(1, seed: 5), leaf: 0)
+        try await source.flush()
+      }
+    }
+  }
+
   @Test(arguments: [true, false])
   func `The real agent's sync outlives a storage daemon that hangs`(comesBack: Bool) async throws {
     try await SyncBench.with(size: 48 << 20, gateway: ["--volume-timeout", "2"]) { bench in

@@ -38,7 +38,7 @@ import Wire
         let before = ledger
         let after = Notes()
         try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
-          let parts = try await source.open(fresh: false).parts
+          let parts = try await source.open(fresh: round == 0).parts
           #expect(parts >= before.parts, "parts that were settled are kept")
           try await Self.check(source, disk, before)
           var now = before

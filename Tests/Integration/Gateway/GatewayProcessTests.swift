@@ -58,7 +58,7 @@ import Wire
       let (process, gateway) = try lab.startProcess()
       defer { if process.isRunning { end(process, SIGKILL) } }
       settled += try await gateway.withSource(session: "s1", disks: [disk], agent: agent) { source in
-        try await source.open(fresh: false)
+        try await source.open(fresh: round == 0)
         for state in try await source.gateway.leaves(disk: 0, 0..<128) where state.kind == .data {
           let data = try Data(contentsOf: URL(fileURLWithPath: disk.location))
           let range = Int(state.leaf) * 65_536..<(Int(state.leaf) + 1) * 65_536

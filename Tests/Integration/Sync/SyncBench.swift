@@ -155,7 +155,8 @@ final class SyncBench: Sendable {
     SessionGrant(
       tenant: "tenant", migration: "migration", session: session, ordinal: UInt64(session.dropFirst()) ?? 0,
       disks: [.init(volume: "volume", location: location ?? replica, size: size)], cnf: .init(jkt: key.thumbprint),
-      exp: Int(Date().timeIntervalSince1970) + 3600, scrub: scrub)
+      exp: Int(Date().timeIntervalSince1970) + 3600, scrub: scrub,
+      written: (UInt64(session.dropFirst()) ?? 0) > 1)
   }
 
   /// An agent that has just started.

@@ -1,6 +1,9 @@
+import Blocks
 import Foundation
 import Replication
+import Synchronization
 import Testing
+import Volumes
 import Wire
 
 @testable import Gateway
@@ -20,14 +23,14 @@ import Wire
 
   @Test func `a leaf map says after a restart what it said before`() throws {
     let size = 100 * Leaf.size + 1
-    let map = try LeafMap(folder: folder, size: size)
+    let map = try LeafMap(folder: folder, size: size, isBlank: true)
     #expect(map.count == 101 && map.held().isEmpty && map.unknown().population == 101)
     try map.claim([
       record(3, .data, digest: 7), record(4, .data, digest: 8), record(100, .zero), record(10, .free, run: 50)
     ])
     try map.markUnknown([4, 20])
     try map.seal([(3..<4, .data)])
-    let again = try LeafMap(folder: folder, size: size)
+    let again = try LeafMap(folder: folder, size: size, isBlank: true)
     #expect(try again.states(0..<101) == map.states(0..<101))
     #expect(
       try again.states(3..<4) == [LeafState(kind: .data, digest: record(3, .data, digest: 7).digest, sealed: true)])
@@ -38,7 +41,7 @@ import Wire
 
   @Test func `the root follows every change, and is that of a picture of the same leaves`() throws {
     let count = 3 * LeafRoot.chunk + 5
-    let map = try LeafMap(folder: folder, size: UInt64(count) * Leaf.size)
+    let map = try LeafMap(folder: folder, size: UInt64(count) * Leaf.size, isBlank: true)
     var picture = LeafPicture(counts: [count])
     var roots: Set<String> = []
     func check(_ label: String) throws {
@@ -47,7 +50,7 @@ import Wire
       #expect(roots.insert(root).inserted, "\(label) changed nothing")
       #expect(counts[.data] == picture.count(of: .data, disk: 0), "\(label)")
       // What a gateway that starts now would say.
-      #expect(try LeafMap(folder: folder, size: UInt64(count) * Leaf.size).summary().root == root, "\(label)")
+      #expect(try LeafMap(folder: folder, size: UInt64(count) * Leaf.size, isBlank: true).summary().root == root, "\(label)")
     }
     try check("nothing known")
     let steps: [[LeafRecord]] = [
@@ -81,11 +84,60 @@ import Wire
   }
 
   @Test func `a map of another size, or damaged, knows nothing`() throws {
-    try LeafMap(folder: folder, size: 10 * Leaf.size).claim([record(0, .zero, run: 10)])
-    #expect(try LeafMap(folder: folder, size: 11 * Leaf.size).held().isEmpty)
-    try LeafMap(folder: folder, size: 11 * Leaf.size).claim([record(0, .zero, run: 10)])
+    try LeafMap(folder: folder, size: 10 * Leaf.size, isBlank: true).claim([record(0, .zero, run: 10)])
+    #expect(try LeafMap(folder: folder, size: 11 * Leaf.size, isBlank: true).held().isEmpty)
+    try LeafMap(folder: folder, size: 11 * Leaf.size, isBlank: true).claim([record(0, .zero, run: 10)])
     try DurableFile(folder.file("map")).write([UInt8(0xEE)].span.bytes, at: 2)
-    #expect(try LeafMap(folder: folder, size: 11 * Leaf.size).held().isEmpty)
+    #expect(try LeafMap(folder: folder, size: 11 * Leaf.size, isBlank: true).held().isEmpty)
+  }
+
+  @Test func `where a map is new, damaged or forgotten its volume is to be read, unless it is blank`() throws {
+    let size = 10 * Leaf.size
+    func fresh(_ name: String, isBlank: Bool) throws -> LeafMap {
+      try LeafMap(folder: folder.folder(name), size: size, isBlank: isBlank)
+    }
+    #expect(try !fresh("blank", isBlank: true).isUnread && !fresh("blank", isBlank: false).isUnread)
+    let lost = try fresh("lost", isBlank: false)
+    let origin = try #require(try lost.unreadOrigin())
+    #expect(try Hex.decode(origin)?.count == 32 && fresh("lost", isBlank: true).unreadOrigin() == origin)
+    try lost.noteRead()
+    #expect(try !fresh("lost", isBlank: false).isUnread)
+    try lost.forgetAll()
+    #expect(try lost.isUnread && lost.unreadOrigin() != origin)
+    try DurableFile(folder.folder("blank").file("map")).write([UInt8(0xEE)].span.bytes, at: 2)
+    #expect(try fresh("blank", isBlank: true).isUnread)
+  }
+
+  @Test func `a volume is read once, goes on where it was stopped, and what cannot be read stays unknown`() throws {
+    let count = 300
+    let path = folder.file("volume")
+    let file = try RawFile.create(path: path, size: UInt64(count) * Leaf.size)
+    for leaf in 0..<UInt64(count) where leaf % 3 != 0 {
+      try file.write([UInt8](repeating: UInt8(leaf % 251 + 1), count: 100).span.bytes, at: leaf * Leaf.size + 5)
+    }
+    let grant = SessionGrant.Disk(volume: "v", location: path, size: UInt64(count) * Leaf.size)
+    let volumeFolder = try folder.folder("v")
+    let volume = CountedVolume(try RawFile(path: path), unreadable: 64 * Leaf.size)
+    let disk = try ReplicaDisk(grant, folder: volumeFolder, isBlank: false, open: { _ in volume })
+    func read(stopped: Bool) throws -> String? {
+      let outcome = Mutex<String??>(nil)
+      let reading = VolumeReading(disks: [disk], workers: 1) { failure in outcome.withLock { $0 = failure } }
+      if stopped { volume.onRead.withLock { $0 = { reading.stop() } } }
+      reading.work()
+      return try #require(outcome.withLock { $0 })
+    }
+    #expect(try read(stopped: true) != nil)
+    #expect(disk.map.isUnread && disk.map.unknown().population == count - 64, "the first piece is known")
+    volume.onRead.withLock { $0 = {} }
+    #expect(try read(stopped: false) == nil)
+    #expect(!disk.map.isUnread && disk.map.unknown().population == 64)
+    #expect(volume.reads.withLock { $0 } == [0, 64, 128, 192, 256].map { $0 * Leaf.size })
+    for leaf in Array(0..<64) + Array(128..<count) {
+      let state = try disk.map.states(leaf..<leaf + 1)[0]
+      let content = try disk.content(of: leaf, buffer: AlignedBuffer(count: Int(Leaf.size)))
+      #expect(state.kind == (leaf % 3 == 0 ? .zero : .data) && !state.sealed)
+      #expect(state.kind == content.kind && state.digest == content.digest)
+    }
   }
 
   @Test func `a manifest cut anywhere keeps exactly its whole parts`() throws {
@@ -132,4 +184,32 @@ import Wire
     let second = other.lockExclusively()
     #expect(first && !second)
   }
+}
+
+/// Notes where it was read; reads from one place on, once, fail.
+private final class CountedVolume: BlockWriter {
+  private let file: RawFile
+  private let unreadable: UInt64
+  let reads = Mutex<[UInt64]>([])
+  let onRead = Mutex<@Sendable () -> Void>({})
+
+  init(_ file: RawFile, unreadable: UInt64) { (self.file, self.unreadable) = (file, unreadable) }
+
+  var size: UInt64 { file.size }
+  var alignment: Int { file.alignment }
+
+  func read(into bytes: inout MutableRawSpan, at offset: UInt64) throws(BlockError) {
+    if bytes.byteCount > Leaf.size {
+      reads.withLock { $0.append(offset) }
+      onRead.withLock { $0 }()
+      if offset == unreadable {
+        throw BlockError(.unreadable, call: "pread", device: "v", offset: offset, reason: "a test says so")
+      }
+    }
+    try file.read(into: &bytes, at: offset)
+  }
+
+  func write(_ bytes: RawSpan, at offset: UInt64) throws(BlockError) { try file.write(bytes, at: offset) }
+  func zero(_ range: Range<UInt64>) throws(BlockError) { try file.zero(range) }
+  func flush() throws(BlockError) { try file.flush() }
 }

@@ -39,7 +39,11 @@ struct GatewayRoutes: Sendable {
   private func open(_ request: Request, _ context: BasicRequestContext) async throws -> Response {
     let grant = try caller(request, context).grant
     let fresh = request.uri.queryParameters["fresh"] == "1"
-    let replica = try await pool.runIfActive { [replicas] in try replicas.load(grant) }
+    let replica = try await pool.runIfActive { [replicas] in
+      let replica = try replicas.load(grant, isFirst: fresh)
+      if let busy = try replica.readUnread() { throw busy }
+      return replica
+    }
     let reply = await replica.open(grant, fresh: fresh)
     switch reply {
     case .opened(let epoch, _):

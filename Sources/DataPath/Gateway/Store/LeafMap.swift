@@ -15,7 +15,7 @@ final class LeafMap: Sendable {
 
   /// Leaves of the volume.
   let count: Int
-  private let folder: DurableFolder
+  let folder: DurableFolder
   private let file: DurableFile
   private let digestsStart: UInt64
   private let state: Mutex<State>
@@ -42,17 +42,21 @@ final class LeafMap: Sendable {
   }
 
   /// Loads the map, or creates one that knows nothing. A map that is damaged, or of a volume of another size, is put
-  /// aside and begun anew: what is unknown is sent again.
+  /// aside and begun anew. Where the volume may hold something a new map is `isUnread`.
   ///
-  /// - Parameter size: bytes of the volume.
-  init(folder: DurableFolder, size: UInt64) throws(StoreError) {
+  /// - Parameters:
+  ///   - size: bytes of the volume.
+  ///   - isBlank: nothing was ever written to the volume.
+  init(folder: DurableFolder, size: UInt64, isBlank: Bool) throws(StoreError) {
     self.folder = folder
     count = Int(Leaf.count(bytes: size))
     let header = Self.header(size: size)
     let length: UInt64
     (digestsStart, length) = Self.layout(count: count)
     if try !Self.isSound(folder, header: header, length: length) {
-      if folder.exists("map") { rename(folder.file("map"), folder.file("map.damaged")) }
+      let isDamaged = folder.exists("map")
+      if isDamaged || !isBlank { try Self.noteUnread(folder) }
+      if isDamaged { rename(folder.file("map"), folder.file("map.damaged")) }
       try folder.replace("map") { file throws(StoreError) in
         try file.write(header.span.bytes, at: 0)
         try file.truncate(to: length)
@@ -151,6 +155,7 @@ final class LeafMap: Sendable {
 
   /// Durably forgets every leaf: the volume is not the one this map was kept for.
   func forgetAll() throws(StoreError) {
+    try Self.noteUnread(folder)
     state.withLock { state in
       for leaf in state.kinds.indices { state.kinds[leaf] = LeafKind.unknown.rawValue }
       state.changed(0..<count)

@@ -56,6 +56,22 @@ final class ReplicaStore {
     if next.manifest != old && !isKept { folder.remove(old) }
   }
 
+  /// What leaf maps say of the replica is not what was sealed or settled here: its past gets a name that no agent knows,
+  /// so that whoever remembers it compares. A session that is open goes on as one of that past, and one that is sealed
+  /// keeps its receipt. May be repeated.
+  /// - Parameter epoch: higher than any that was opened in a state that is lost.
+  func loseOrigin(_ origin: String, migration: String, epoch: UInt64) throws {
+    for migration in Set([migration, record.migration]) {
+      try migrations.replace(Self.name(tenant, migration), with: Array(origin.utf8))
+    }
+    guard record.previous != origin, !record.sealed else { return }
+    var next = record
+    (next.previous, next.epoch) = (origin, max(record.epoch, epoch))
+    try replace(next)
+    log = try ManifestLog(
+      path: folder.file(next.manifest), chain: ManifestChain(session: next.session ?? "", previous: origin))
+  }
+
   func storePart(_ part: [UInt8]) throws { try log.append(part) }
 
   /// The seal: receipt first, then the record, which makes it count.
