@@ -72,7 +72,7 @@ struct ControlPlane: Codable, Sendable {
     try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
   }
 
-  private static func freePort() throws -> Int {
+  static func freePort() throws -> Int {
     let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     defer { close(descriptor) }
     var address = sockaddr_in()

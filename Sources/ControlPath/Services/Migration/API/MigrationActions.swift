@@ -97,7 +97,9 @@ struct MigrationActions: Sendable {
       let points = PointRow.filter(
         Column("tenant") == tenant && Column("migration") == id && Column("removing") == false)
       let named = wish.point.map { points.filter(Column("id") == $0) } ?? points.order(Column("rowid").desc)
-      guard let point = try named.fetchOne(db) else {
+      let known = try named.fetchAll(db)
+      if let missing = known.first, wish.point != nil, missing.isMissing { throw Problem.pointMissing(missing.id) }
+      guard let point = known.first(where: { !$0.isMissing }) else {
         throw Problem(
           code: "no_point", status: 409, detail: "The migration \(id) has no such point to launch from.",
           remedy: "Wait for a sync to end, or name another point.")

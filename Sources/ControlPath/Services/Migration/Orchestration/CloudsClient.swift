@@ -66,6 +66,9 @@ struct CloudsClient: Sendable {
     }
   }
 
+  /// What the providers have and the clouds service does not know, and the other way round.
+  func leaks() async throws -> CloudsAPI.Leaks { try await client.get(path("leaks")) }
+
   /// The last `limit` bytes of a serial console, what is not text replaced.
   func console(_ id: String, limit: Int) async throws -> String {
     let path = RESTClient.path(

@@ -83,7 +83,7 @@ extension Orchestrator {
   }
 
   /// Asks with a grant that is bound to our own key.
-  private func askGateway(_ sync: SyncRow, _ state: SyncState, retire: Bool) async throws -> ConcludeAnswer {
+  func askGateway(_ sync: SyncRow, _ state: SyncState, retire: Bool) async throws -> ConcludeAnswer {
     guard let gateway = state.gateway else { throw Problem.notFound("gateway of sync \(sync.id)") }
     let (key, now) = (configuration.key, now())
     let migration = try await migration(sync.tenant, sync.migration)

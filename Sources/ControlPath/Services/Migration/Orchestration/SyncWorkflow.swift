@@ -84,7 +84,8 @@ extension Orchestrator {
       let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
       let source = try await database.find(SourceRow.self, context.tenant, migration.source)
     else { return .failed(.inconsistent("the sync \(state.sync) lost its source or gateway")) }
-    let grant = grant(sync, migration, state, key: source.thumbprint, until: now() + 7 * 86_400)
+    var grant = grant(sync, migration, state, key: source.thumbprint, until: now() + 7 * 86_400)
+    grant.written = try await wasWritten(migration, before: sync)
     let body = AgentCommand.Body.sync(
       SyncCommand(
         migration: migration.id, session: sync.id, mode: sync.mode, final: sync.final, gateway: gateway.url,
@@ -101,6 +102,15 @@ extension Orchestrator {
       }
     }
     return .next("wait")
+  }
+
+  /// Whether an earlier sync may have written to the volumes.
+  private func wasWritten(_ migration: MigrationRow, before sync: SyncRow) async throws -> Bool {
+    if migration.lastPointAt != nil { return true }
+    let begun = SyncRow.filter(
+      Column("tenant") == sync.tenant && Column("migration") == sync.migration && Column("id") != sync.id
+        && Column("progress") != nil)
+    return try await database.pool.read { try begun.fetchCount($0) } > 0
   }
 
   private func awaitReport(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
@@ -142,6 +152,7 @@ extension Orchestrator {
     if let problem = check.problem(command.report?.receipt, statement: command.report?.statement) {
       return .failed(problem)
     }
+    if try await wasFollowed(sync, command.report?.receipt, state) { return .failed(.recordsPutBack) }
     let now = now()
     try await database.write { db in
       try MigrationDatabase.update(SyncRow.self, sync.tenant, sync.id, db) { $0.state = .sealed }
@@ -161,9 +172,11 @@ extension Orchestrator {
   }
 
   private func abandonSync(_ state: inout SyncState, _ context: WorkflowContext) async throws -> StepOutcome {
-    let (now, problem) = (now(), context.problem ?? .inconsistent("a sync failed without a reason"))
     let (syncID, cancelled) = (state.sync, context.problem == .cancelled || context.cancelRequested)
     if let outcome = try await concludeFinal(&state, context) { return outcome }
+    let reason = context.problem ?? .inconsistent("a sync failed without a reason")
+    let isPutBack = cancelled ? false : try await reconcile(reason, state, context)
+    let (now, problem) = (now(), isPutBack ? .recordsPutBack : reason)
     if let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
       let command = try await database.find(CommandRow.self, context.tenant, sync.command), !command.ended
     {
