@@ -26,11 +26,12 @@ public final class SecureClient: Sendable {
 
   /// - Parameters:
   ///   - connections: most connections to one server.
+  ///   - silence: after which a connection is given up on which the other end gives no sign of life.
   ///   - now: seconds since 1970.
   /// - Throws: `TransportError.badSettings`.
   public init(
     settings: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, connections: Int = 8,
-    now: @escaping @Sendable () -> Int = systemTime
+    silence: Duration = .seconds(60), now: @escaping @Sendable () -> Int = systemTime
   ) throws {
     var configuration = HTTPClient.Configuration(
       tlsConfiguration: try Self.tls(settings), redirectConfiguration: .disallow,
@@ -40,6 +41,7 @@ public final class SecureClient: Sendable {
     // Who asks decides about retries; a hidden one would only delay the error.
     configuration.connectionPool.retryConnectionEstablishment = false
     configuration.httpVersion = .http1Only
+    configuration.http1_1ConnectionDebugInitializer = { Self.giveUp($0, after: silence) }
     client = HTTPClient(eventLoopGroup: group, configuration: configuration)
     proxy = settings.proxy.map { "\($0.host):\($0.port)" } ?? "none"
     (self.key, self.now) = (key, now)

@@ -9,6 +9,13 @@ import Wire
 
 /// A gateway as a process of its own, a replica as a raw file, and an agent's key: all in one folder that goes away.
 final class SyncBench: Sendable {
+  /// Where a gateway runs.
+  struct Place: Sendable {
+    var address = "127.0.0.1"
+    /// What comes before the program.
+    var prefix: [String] = []
+  }
+
   let folder: String
   let size: UInt64
   let key = AgentKey()
@@ -16,6 +23,7 @@ final class SyncBench: Sendable {
   private let identity: CertificateAuthority.ServerIdentity
   private let authority: String
   private let gatewayArguments: [String]
+  private let place: Place
   private let process = Mutex<(process: Process, port: Int)?>(nil)
   private let pool = NIOThreadPool(numberOfThreads: 4)
 
@@ -26,9 +34,9 @@ final class SyncBench: Sendable {
   ///   - size: bytes of the disk.
   ///   - gateway: further arguments of the gateway.
   static func with<Result>(
-    size: UInt64, gateway: [String] = [], _ body: (SyncBench) async throws -> Result
+    size: UInt64, gateway: [String] = [], at place: Place = Place(), _ body: (SyncBench) async throws -> Result
   ) async throws -> Result {
-    let bench = try SyncBench(size: size, gateway: gateway)
+    let bench = try SyncBench(size: size, gateway: gateway, place: place)
     do {
       try bench.startGateway()
       let result = try await body(bench)
@@ -40,12 +48,12 @@ final class SyncBench: Sendable {
     }
   }
 
-  private init(size: UInt64, gateway: [String]) throws {
-    (self.size, gatewayArguments) = (size, gateway)
+  private init(size: UInt64, gateway: [String], place: Place) throws {
+    (self.size, self.place, gatewayArguments) = (size, place, gateway)
     folder = LoopDisk.place + "/godwit-sync-\(UUID().uuidString.prefix(8))"
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
     let authority = try CertificateAuthority.open(folder: folder + "/ca")
-    identity = try authority.server("gateway", hosts: ["127.0.0.1", "localhost"])
+    identity = try authority.server("gateway", hosts: ["localhost"] + Set(["127.0.0.1", place.address]))
     self.authority = authority.certificatePEM
     try Data((Base64URL.encode(issuer.publicKey) + "\n").utf8).write(to: URL(filePath: folder + "/issuers"))
     for path in [source, replica] {
@@ -71,10 +79,11 @@ final class SyncBench: Sendable {
   /// Starts a gateway, on the port of an earlier one if there was one.
   func startGateway(port: Int = 0) throws {
     let gateway = Process()
-    gateway.executableURL = URL(filePath: Self.program("godwit-gateway"))
+    gateway.executableURL = URL(filePath: "/usr/bin/env")
     gateway.arguments =
-      [
-        "--listen", "127.0.0.1:\(port)", "--state", folder + "/state", "--issuer-key", folder + "/issuers",
+      place.prefix + [
+        Self.program("godwit-gateway"), "--listen", "\(place.address):\(port)", "--state", folder + "/state",
+        "--issuer-key", folder + "/issuers",
         "--certificate", identity.certificateFile, "--private-key", identity.keyFile
       ] + gatewayArguments
     let output = Pipe()
@@ -129,10 +138,11 @@ final class SyncBench: Sendable {
 
   func command(
     _ mode: SyncCommand.Mode, session: String, final: Bool = false, limits: SyncCommand.Limits = .init(),
-    location: String? = nil, scrub: ScrubWindow? = nil
+    location: String? = nil, scrub: ScrubWindow? = nil, port: Int? = nil
   ) throws -> SyncCommand {
     SyncCommand(
-      migration: "migration", session: session, mode: mode, final: final, gateway: "https://127.0.0.1:\(port)",
+      migration: "migration", session: session, mode: mode, final: final,
+      gateway: "https://\(place.address):\(port ?? self.port)",
       grant: try CompactJWS.sign(grant(session, key: key, location: location, scrub: scrub), with: issuer),
       disks: ["file"], limits: limits, scrub: scrub)
   }
@@ -161,9 +171,10 @@ final class SyncBench: Sendable {
 
   /// An agent that has just started.
   /// - Parameter memory: what agents before it noted; nil where it remembers nothing.
-  func runner(memory: String? = nil) -> SyncRunner {
+  func runner(memory: String? = nil, patience: SyncPatience = SyncPatience()) -> SyncRunner {
     SyncRunner(
-      connection: connection, key: key, group: MultiThreadedEventLoopGroup.singleton, pool: pool, memory: memory)
+      connection: connection, key: key, group: MultiThreadedEventLoopGroup.singleton, pool: pool, memory: memory,
+      patience: patience)
   }
 
   /// Whether source and replica hold the same bytes.

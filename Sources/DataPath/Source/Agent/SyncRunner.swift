@@ -11,6 +11,7 @@ public final class SyncRunner: Sendable {
   private let key: AgentKey
   private let group: any EventLoopGroup
   private let pool: NIOThreadPool
+  private let patience: SyncPatience
   private let statements: StatementWriter
   private let memories: SyncMemories
 
@@ -35,9 +36,11 @@ public final class SyncRunner: Sendable {
   ///   - pool: for what blocks; started by the caller. Four threads keep the queue of a disk filled.
   ///   - memory: file of what pending marks mean; nil where they end with this process.
   public init(
-    connection: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, pool: NIOThreadPool, memory: String? = nil
+    connection: ConnectionSettings, key: AgentKey, group: any EventLoopGroup, pool: NIOThreadPool,
+    memory: String? = nil, patience: SyncPatience = SyncPatience()
   ) {
     (self.connection, self.key, self.group, self.pool) = (connection, key, group, pool)
+    self.patience = patience
     memories = SyncMemories(path: memory)
     statements = StatementWriter(key: key, memories: memories)
   }
@@ -67,7 +70,8 @@ public final class SyncRunner: Sendable {
     defer { running.withLock { $0 = nil } }
     let client: SecureClient
     do {
-      client = try SecureClient(settings: connection, key: key, group: group, connections: Self.connections)
+      client = try SecureClient(
+        settings: connection, key: key, group: group, connections: Self.connections, silence: patience.silence)
     } catch {
       return AgentReport(
         command: id, state: .failed, failure: .init(code: "bad_settings", message: "\(error)"))
@@ -107,7 +111,7 @@ public final class SyncRunner: Sendable {
       source: source, gateway: gateway, key: key, session: command.session, mode: .init(command.mode),
       final: command.final, resumesFinal: hasCommitted, scrub: command.scrub,
       memory: memories[command.migration]?.replica, limits: command.limits, pool: pool,
-      settings: Self.settings(command), hush: hush,
+      settings: settings(command), hush: hush,
       remember: { [memories] driver in try memories.note(command) { driver.remembered } },
       beforePowerOff: beforePowerOff)
     let cancelled = running.withLock { running in
@@ -164,8 +168,9 @@ public final class SyncRunner: Sendable {
     running.gateway?.renew(grant: grant)
   }
 
-  private static func settings(_ command: SyncCommand) -> SyncDriver.Settings {
+  private func settings(_ command: SyncCommand) -> SyncDriver.Settings {
     var settings = SyncDriver.Settings()
+    (settings.patience, settings.frameTimeout) = (patience.outage, patience.frame)
     // 2 MiB frames: four of them, read, encoded and encrypted, stay well within the agent's memory.
     settings.machine.frameLeaves = 32
     // A cut costs at most these 32 MiB and what is in flight.

@@ -19,5 +19,12 @@ struct Backoff: Sendable {
     return next(&generator)
   }
 
+  /// For one of several that fail side by side: how long it lasts already counts, not how often it was met. So a line
+  /// that comes back is noticed in as long again as it was gone.
+  static func pause(after lasting: Duration, first: Double = 0.2, longest: Double = 20) -> Duration {
+    let full = min(longest, max(first, lasting / .seconds(1)))
+    return .seconds(full / 2 + .random(in: 0...full / 2))
+  }
+
   mutating func reset() { attempts = 0 }
 }

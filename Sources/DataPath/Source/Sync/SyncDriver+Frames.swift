@@ -86,7 +86,6 @@ extension SyncDriver {
         state.withLock { state in
           state.wireBytes += UInt64(body.readableBytes)
           state.sentBytes += frame.byteCount
-          state.troubles.reset()
           state.troubleSince = nil
         }
         return
@@ -119,16 +118,14 @@ extension SyncDriver {
     let (wait, lasting, isCommitted) = state.withLock { state in
       let since = state.troubleSince ?? .now
       state.troubleSince = since
-      return (state.troubles.next(), ContinuousClock.now - since, state.isCommitted)
+      let lasting = ContinuousClock.now - since
+      return (Backoff.pause(after: lasting), lasting, state.isCommitted)
     }
     if lasting > settings.patience, !isCommitted { throw SyncFailure(error) }
     try await Task.sleep(for: wait)
   }
 
   func troublesAreOver() {
-    state.withLock { state in
-      state.troubles.reset()
-      state.troubleSince = nil
-    }
+    state.withLock { $0.troubleSince = nil }
   }
 }

@@ -45,8 +45,7 @@ final class SyncDriver: Sendable {
     var sentBytes: UInt64 = 0
     var frozenAt: ContinuousClock.Instant?
     var freezeMilliseconds: Double?
-    /// Consecutive failures of frames, for their waiting times.
-    var troubles = Backoff()
+    /// Since when nothing comes through.
     var troubleSince: ContinuousClock.Instant?
     var replica: ReplicaWatch
     var hasAskedForSeal = false
