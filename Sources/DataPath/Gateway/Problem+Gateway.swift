@@ -1,9 +1,19 @@
+import Blocks
 import Frames
 import Replication
 import Wire
 
 /// Every refusal of the gateway, in one place.
 extension Problem {
+  /// No room is left, for a volume or for what is kept about it.
+  static func isFull(_ error: any Error) -> Bool {
+    switch error {
+    case let error as BlockError: error.code == .full
+    case let error as StoreError: error.isFull
+    default: false
+    }
+  }
+
   static func grantRefused(_ why: String) -> Problem {
     Problem(
       code: "grant_refused", status: 403, detail: "the session's grant was refused: \(why)",
@@ -80,7 +90,8 @@ extension Problem {
       self = .badRequest("out_of_order", "parts of the manifest or sequences do not follow on what is stored")
     case .full:
       self.init(
-        code: "target_full", status: 507, detail: "the store behind the target's volume is full",
+        code: "target_full", status: 507,
+        detail: "the store behind the target's volume, or the gateway's folder, is full",
         remedy: "give the target more space, then resume the sync")
     case .failed(let why): self = .failed(why)
     }

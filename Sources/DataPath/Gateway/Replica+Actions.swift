@@ -68,21 +68,26 @@ extension Replica {
     do {
       try work(disks)
       feed(success)
-    } catch { storageFailed(request, "\(error)") }
+    } catch { storageFailed(request, error) }
   }
 
   /// What is in memory may differ now from what is on disk: the replica must be loaded anew.
-  private func storageFailed(_ request: Request, _ reason: String) {
-    logger.error("storage failed", metadata: ["error": "\(reason)"])
-    state.withLock { $0.isBroken = true }
-    feed(.failed(request, reason: reason))
+  private func storageFailed(_ request: Request, _ error: any Error) {
+    logger.error("storage failed", metadata: ["error": "\(error)"])
+    state.withLock { state in
+      state.isBroken = true
+      if Problem.isFull(error) { state.full.insert(request) }
+    }
+    feed(.failed(request, reason: "\(error)"))
   }
 
   private func answer(_ request: Request, _ reply: Reply) {
-    let waiter = state.withLock { state in
+    let (waiter, isFull) = state.withLock { state in
       state.frames[request] = nil
-      return state.waiters.removeValue(forKey: request)
+      return (state.waiters.removeValue(forKey: request), state.full.remove(request) != nil)
     }
+    var reply = reply
+    if isFull, case .refused(.failed) = reply { reply = .refused(.full) }
     waiter?.resume(returning: reply)
     if waiter == nil { sealReplied(request, reply) }
   }
@@ -134,7 +139,7 @@ extension Replica {
         for (disk, leaves) in zip(disks, leaves) where !leaves.isEmpty { try disk.map.markUnknown(leaves) }
         for mark in marks { feed(.unknownMarked(mark.request)) }
       } catch {
-        for mark in marks { storageFailed(mark.request, "\(error)") }
+        for mark in marks { storageFailed(mark.request, error) }
       }
     }
   }

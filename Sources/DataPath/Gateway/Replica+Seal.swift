@@ -88,7 +88,10 @@ extension Replica {
         guard store.log.chain.hex == chain else { throw Problem.badRequest("out_of_order", "the chain moved on") }
         return try store.log.lastRecords(counts: disks.map(\.map.count))
       }
-      let readBack = ReadBack(disks: disks, last: last, workers: threads) { self.readBackEnded(request, $0) }
+      let readBack = ReadBack(disks: disks, last: last, workers: threads) { [weak self] in
+        // The replica keeps its last read-back: with a strong reference neither would ever let its volumes go.
+        self?.readBackEnded(request, $0)
+      }
       state.withLock { $0.seal?.readBack = readBack }
       for _ in 0..<threads { onPool { _ in readBack.work() } }
     } catch { feed(.failed(request, reason: "\(error)")) }

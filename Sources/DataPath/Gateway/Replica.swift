@@ -24,6 +24,8 @@ final class Replica: Sendable {
     /// Leaves to be marked unknown with the next sync of the maps; several frames share one.
     var marks: [(request: Request, leaves: [LeafAddress])] = []
     var isMarking = false
+    /// Requests that failed as there was no room.
+    var full: Set<Request> = []
     var isBroken = false
     /// Another took its place; nothing is served any more.
     var isRetired = false

@@ -23,18 +23,18 @@ import Wire
         let seen = try await platform.owner.migration(migration.id) { $0.state == .insync || $0.problem != nil }
         #expect(seen.problem == nil)
         let path = platform.plane.folder + "/point.evidence"
-        let gotten = try godwit(platform, ["evidence", "get", "web", "--output", path])
+        let gotten = try platform.godwit(["evidence", "get", "web", "--output", path])
         #expect(gotten.status == 0, "\(gotten.output)")
         let checked = try EvidenceCheck(authority: platform.lab.authority.certificatePEM).check(
           [UInt8](Data(contentsOf: URL(filePath: path))))
         let point = try #require(try await platform.owner.points(migration.id).first)
         #expect(checked.point.point == point.id && checked.agent.source == identity.credential.source)
 
-        let right = try godwit(platform, ["verify", "web"])
+        let right = try platform.godwit(["verify", "web"])
         #expect(right.status == 0 && right.output.hasPrefix("right: 65 leaves re-read"), "\(right)")
         let snapshot = try onlyFile(platform.plane.folder + "/cloud/snapshots")
         try flip(snapshot, at: 3_000_001)
-        let damaged = try godwit(platform, ["verify", "web"])
+        let damaged = try platform.godwit(["verify", "web"])
         #expect(damaged.status == 1 && damaged.output.hasPrefix("DAMAGED: 1 of 65 leaves differ"), "\(damaged)")
         let found = try await platform.owner.get("points/\(point.id)", as: MigrationAPI.Point.self)
         #expect(found.check?.state == .differs && found.check?.differing == 1)
@@ -43,11 +43,11 @@ import Wire
         try await expectNoClones(platform)
 
         // The next point is made after everything was read back, and is right; the evidence of the damaged one stays.
-        let next = try godwit(platform, ["verify", "web", "--full"])
+        let next = try platform.godwit(["verify", "web", "--full"])
         #expect(next.output.contains("nothing differs"), "\(next)")
-        let newest = try godwit(platform, ["verify", "web"])
+        let newest = try platform.godwit(["verify", "web"])
         #expect(newest.status == 0, "\(newest)")
-        #expect(try godwit(platform, ["evidence", "get", "web", "--point", point.id, "--output", path]).status == 0)
+        #expect(try platform.godwit(["evidence", "get", "web", "--point", point.id, "--output", path]).status == 0)
       }
     }
   }
@@ -75,24 +75,5 @@ import Wire
     let byte = try #require(try file.read(upToCount: 1)?.first)
     try file.seek(toOffset: offset)
     try file.write(contentsOf: [byte ^ 4])
-  }
-
-  /// Runs the program as the tenant's user. Blocks.
-  private func godwit(_ platform: Platform, _ arguments: [String]) throws -> (status: Int32, output: String) {
-    let token = try ServiceTokenIssuer(name: "front", key: platform.plane.key("front"))
-      .token(for: "migration", tenant: platform.owner.tenant)
-    let process = Process()
-    process.executableURL = URL(filePath: SyncBench.program("godwit"))
-    process.arguments =
-      arguments + [
-        "--server", platform.url, "--token", token, "--tenant", platform.owner.tenant, "--ca",
-        platform.lab.path("ca/ca.pem")
-      ]
-    let pipe = Pipe()
-    (process.standardOutput, process.standardError) = (pipe, pipe)
-    try process.run()
-    let output = try pipe.fileHandleForReading.readToEnd() ?? Data()
-    process.waitUntilExit()
-    return (process.terminationStatus, String(decoding: output, as: UTF8.self))
   }
 }

@@ -131,6 +131,30 @@ import Wire
     #expect(hits.withLock { $0 } == 2)
   }
 
+  @Test func `a sealed replica whose volume went to another one holds it open no more`() async throws {
+    let disks = [try lab.volume("v1", size: 1 << 20), try lab.volume("v2", size: 1 << 20)]
+    try await lab.withGateway { gateway in
+      try await gateway.withSource(session: "s1", disks: [disks[0]]) { source in
+        try await source.open()
+        try await source.write(TestFrame.leaves(16, seed: 1), leaf: 0)
+        try await source.flush()
+        #expect(try await source.seal().state == .sealed)
+      }
+      #expect(try openings(of: disks[0].location) == 1)
+      try await gateway.withSource(session: "s2", disks: disks) { source in _ = try await source.open() }
+      for _ in 0..<100 where try openings(of: disks[0].location) > 1 { try await Task.sleep(for: .milliseconds(10)) }
+      #expect(try openings(of: disks[0].location) == 1)
+    }
+  }
+
+  /// How many descriptors of this process are of a file.
+  private func openings(of path: String) throws -> Int {
+    let (folder, path) = ("/proc/self/fd/", URL(filePath: path).resolvingSymlinksInPath().path)
+    return try FileManager.default.contentsOfDirectory(atPath: folder).count {
+      (try? FileManager.default.destinationOfSymbolicLink(atPath: folder + $0)) == path
+    }
+  }
+
   @Test func `two sources at once both come through a narrow gateway`() async throws {
     let disks = [try lab.volume("v1", size: 16 << 20), try lab.volume("v2", size: 16 << 20)]
     let narrow: (inout GatewaySettings) -> Void = { ($0.sessionBudget, $0.totalBudget) = (9 << 20, 9 << 20) }

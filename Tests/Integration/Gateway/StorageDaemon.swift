@@ -2,9 +2,12 @@ import Foundation
 import Glibc
 import Synchronization
 
-/// A real storage daemon that exports a raw file over NBD, and can hang, die and come back on the same socket.
+/// A real storage daemon that exports a file over NBD, and can hang, die and come back on the same socket.
 final class StorageDaemon: Sendable {
+  enum Format: Sendable { case raw, qcow2 }
+
   let file: String
+  private let format: Format
   let socket: String
   private let process = Mutex<Process?>(nil)
 
@@ -12,23 +15,30 @@ final class StorageDaemon: Sendable {
 
   /// - Parameter folder: where its socket goes; short, as sockets' names must be.
   static func with<Value>(
-    file: String, folder: String, _ body: (StorageDaemon) async throws -> Value
+    file: String, format: Format = .raw, folder: String, _ body: (StorageDaemon) async throws -> Value
   ) async throws -> Value {
-    let daemon = StorageDaemon(file: file, socket: folder + "/nbd")
+    let daemon = StorageDaemon(file: file, format: format, socket: folder + "/nbd")
     defer { daemon.kill() }
     try daemon.start()
     return try await body(daemon)
   }
 
-  private init(file: String, socket: String) { (self.file, self.socket) = (file, socket) }
+  private init(file: String, format: Format, socket: String) {
+    (self.file, self.format, self.socket) = (file, format, socket)
+  }
 
   func start() throws {
     let pidFile = socket + ".pid"
     for path in [pidFile, socket] { try? FileManager.default.removeItem(atPath: path) }
     let daemon = Process()
     daemon.executableURL = URL(filePath: "/usr/bin/env")
+    let disk =
+      switch format {
+      case .raw: "driver=file,node-name=disk,filename=\(file)"
+      case .qcow2: "driver=qcow2,node-name=disk,file.driver=file,file.filename=\(file)"
+      }
     daemon.arguments = [
-      "qemu-storage-daemon", "--pidfile", pidFile, "--blockdev", "driver=file,node-name=disk,filename=\(file)",
+      "qemu-storage-daemon", "--pidfile", pidFile, "--blockdev", disk,
       "--nbd-server", "addr.type=unix,addr.path=\(socket),max-connections=16", "--export",
       "type=nbd,id=volume,node-name=disk,name=volume,writable=on"
     ]

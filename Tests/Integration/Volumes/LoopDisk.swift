@@ -49,7 +49,7 @@ struct LoopDisk {
       if attempt > 0 { usleep(100_000) }
       _ = try? run("losetup", "--detach", path)
     }
-    if try isAttached() || isMounted { throw LeftBehind(what: "loop device or mount of \(folder)") }
+    if try isAttached() || isMounted { throw LeftBehind(what: "loop device or mount of \(folder), held by \(holders)") }
     try FileManager.default.removeItem(atPath: folder)
   }
 
@@ -73,6 +73,13 @@ struct LoopDisk {
 
   var isMounted: Bool {
     (try? String(contentsOfFile: "/proc/self/mounts", encoding: .utf8))?.contains(" \(mountPoint) ") ?? false
+  }
+
+  /// What this very process holds open on it.
+  private var holders: [String] {
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+    return files.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0) }
+      .filter { $0.hasPrefix(folder) || $0 == path }
   }
 
   struct LeftBehind: Error { var what: String }

@@ -4,6 +4,7 @@ import Hummingbird
 import HummingbirdCore
 import Logging
 import NIOCore
+import Replication
 import Wire
 
 /// Turns every error into `application/problem+json`.
@@ -33,7 +34,7 @@ struct ProblemMiddleware<Context: RequestContext>: RouterMiddleware {
       Problem(
         code: error.status == .notFound ? "not_found" : "bad_request", status: error.status.code,
         detail: error.body ?? error.status.reasonPhrase, remedy: "see api/wire.md for what can be asked")
-    default: .failed("\(error)")
+    default: Problem.isFull(error) ? Problem(.full) : .failed("\(error)")
     }
   }
 

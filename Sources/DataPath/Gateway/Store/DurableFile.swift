@@ -11,7 +11,7 @@ struct DurableFile: ~Copyable, Sendable {
   init(_ path: String, flags: Int32 = O_RDWR) throws(StoreError) {
     self.path = path
     do throws(Errno) { file = try OwnedDescriptor(opening: path, flags: flags) } catch {
-      throw StoreError("open", path, reason: "\(error)")
+      throw StoreError("open", path, error: error)
     }
   }
 
