@@ -1,13 +1,7 @@
-import Blocks
 import Foundation
-import Gateway
-import NIOCore
-import NIOHTTP1
 import ServiceKit
 import Source
-import Synchronization
 import Testing
-import Volumes
 import Wire
 
 /// What can happen to a source's disk, through the whole platform: the sync fails and says what to do, the last point
@@ -17,19 +11,19 @@ import Wire
 
   /// A loop device with random bytes in its first half, moved by the agent's own Linux source up to its first point.
   private func withDisk(
-    open: @escaping VolumeOpener = Platform.openFake,
+    limits: SyncCommand.Limits? = nil,
     _ body: @escaping @Sendable (Platform, LoopDisk, MigrationAPI.Migration) async throws -> Void
   ) async throws {
     try await LoopDisk.with(size: Self.size) { loop in
       try Self.write(loop, megabytes: 0..<16)
-      try await Platform.with(open: open) { platform in
+      try await Platform.with { platform in
         let identity = try await platform.enrol(
           token: try await platform.token(), connection: platform.connection,
           disk: OneDiskMachine.disk(loop.name, size: Self.size))
         let machine = OneDiskMachine(linuxIn: platform.plane.folder)
         defer { machine.end() }
         try await platform.withAgent(identity, machine) {
-          let migration = try await platform.migration(of: identity)
+          let migration = try await platform.migration(of: identity, limits: limits)
           let first = try await platform.owner.migration(migration.id) { $0.state == .insync || $0.problem != nil }
           #expect(first.problem == nil)
           try await body(platform, loop, migration)
@@ -59,7 +53,7 @@ import Wire
   }
 
   private func expectGoesOn(
-    _ platform: Platform, _ loop: LoopDisk, _ migration: MigrationAPI.Migration, replica: String? = nil
+    _ platform: Platform, _ loop: LoopDisk, _ migration: MigrationAPI.Migration
   ) async throws {
     let before = try await platform.owner.points(migration.id).count
     let sync = try await platform.sync(migration.id)
@@ -67,7 +61,7 @@ import Wire
     #expect(try await platform.owner.points(migration.id).count == before + 1)
     let seen: MigrationAPI.Migration = try await platform.owner.get("migrations/\(migration.id)")
     #expect(seen.state == .insync && seen.problem == nil)
-    try run("cmp", loop.path, try replica ?? platform.replica(migration))
+    try run("cmp", loop.path, try platform.replica(migration))
   }
 
   @Test func `An unreadable place fails the sync with its byte, and the last point stays`() async throws {
@@ -96,6 +90,30 @@ import Wire
       #expect(text.contains("attach the disk again") && text.contains(loop.name), "\(text)")
       try run("dd", "if=\(loop.folder)/whole.img", "of=\(loop.image)", "bs=1M", "status=none")
       try run("losetup", "--set-capacity", loop.path)
+      try await expectGoesOn(platform, loop, migration)
+    }
+  }
+
+  @Test func `A disk that is pulled out in the middle of a sync fails it, and is welcome when it is back`() async throws
+  {
+    // Slow enough that there is a middle.
+    try await withDisk(limits: .init(link: 14 << 20)) { platform, loop, migration in
+      let points = try await platform.owner.points(migration.id)
+      try Self.write(loop, megabytes: 16..<32)
+      let owner = platform.owner
+      let begun: MigrationAPI.Sync = try await owner.post("migrations/\(migration.id)/syncs", MigrationAPI.SyncWish())
+      let replica = try platform.replica(migration)
+      for _ in 0..<1000 where try allocatedBytes(of: replica) < 20 << 20 {
+        try await Task.sleep(for: .milliseconds(10))
+      }
+      #expect(try allocatedBytes(of: replica) < 28 << 20, "it is in the middle")
+      try loop.pull()
+      let failed = try await owner.until("syncs/\(begun.id)", as: MigrationAPI.Sync.self) { $0.endedAt != nil }
+      #expect(failed.state == .failed && failed.problem?.code == "disk_vanished", "\(failed)")
+      #expect(failed.problem?.detail.contains("attach the disk again") == true, "\(failed)")
+      #expect(failed.problem?.detail.contains(loop.name) == true, "\(failed)")
+      #expect(try await owner.points(migration.id) == points, "the last point stays")
+      try loop.putBack()
       try await expectGoesOn(platform, loop, migration)
     }
   }
