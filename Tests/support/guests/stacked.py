@@ -40,7 +40,7 @@ class Stacked(Round):
         report = self.service.outcome(name, self.machine.is_alive, 180)
         failure = report.get("failure") or {}
         self.say(f"{name} with a busy vfat: {report.get('state')} {failure}")
-        if failure.get("code") != "not_quiet" or "vfat" not in failure.get("message", ""):
+        if failure.get("code") != "not_quiet" or "stock-fat" not in failure.get("message", ""):
             self.faults.append(f"a vfat that is written all the time ended as {report}")
         self._load("files")
 
