@@ -28,11 +28,22 @@ import Wire
       }
     }
 
-    func keep() throws { try copy(from: "", to: "/kept") }
-    func putBack() throws { try copy(from: "/kept", to: "") }
+    func keep() async throws { try await copy(from: "", to: "/kept") }
+    func putBack() async throws { try await copy(from: "/kept", to: "") }
 
-    private func copy(from: String, to: String) throws {
+    /// Services that were ended let go of their databases a little later.
+    private func isInUse(_ folder: String) -> Bool {
+      let open = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+      return open.contains { name in
+        let file = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
+        return Self.records.contains { file?.hasPrefix("\(folder)/\($0)") == true }
+      }
+    }
+
+    private func copy(from: String, to: String) async throws {
       let (files, folder) = (FileManager.default, platform.plane.folder)
+      for _ in 0..<500 where isInUse(folder) { try await Task.sleep(for: .milliseconds(20)) }
+      try #require(!isInUse(folder), "a database is still open")
       try files.createDirectory(atPath: folder + to, withIntermediateDirectories: true)
       for name in Self.records {
         try? files.removeItem(atPath: "\(folder)\(to)/\(name)")
@@ -100,7 +111,7 @@ import Wire
         }
         return (identity, migration, first)
       }
-      try stage.keep()
+      try await stage.keep()
       try await stage.whileRunning {
         try await platform.withAgent(identity, machine) {
           for round in 0..<4 {
@@ -116,7 +127,7 @@ import Wire
           }
         }
       }
-      try stage.putBack()
+      try await stage.putBack()
       // As if it were an hour later for the services; the proofs allow less, so it is a minute and a half.
       platform.clock.advance(by: 90)
       let before = try await platform.admin.log().filter { $0.effect?.hasPrefix("deleted") == true }.count
