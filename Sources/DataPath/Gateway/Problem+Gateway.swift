@@ -34,6 +34,14 @@ extension Problem {
     Problem(code: "busy", status: 503, detail: "the gateway is busy: \(what)", remedy: "try again after a second")
   }
 
+  /// Work that ends: whoever waits for it must not give up as for a gateway that does nothing.
+  static func readingVolume(_ progress: String) -> Problem {
+    Problem(
+      code: "reading_volume", status: 503,
+      detail: "the gateway has lost what it knew of a volume and reads it anew: \(progress)",
+      remedy: "wait; afterwards all is compared, and only what differs is sent")
+  }
+
   static func tooLarge(_ limit: Int) -> Problem {
     Problem(
       code: "too_large", status: 413, detail: "the body is longer than \(limit) bytes", remedy: "send smaller requests")

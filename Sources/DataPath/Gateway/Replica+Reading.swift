@@ -12,11 +12,13 @@ extension Replica {
     let unread = disks.filter(\.map.isUnread)
     let (reading, isNew) = try state.withLock { state throws(Problem) -> (VolumeReading?, Bool) in
       if let failure = state.readingFailure {
-        (state.reading, state.readingFailure) = (nil, nil)
+        // Its handles may be dead: the next opening loads it anew.
+        (state.reading, state.readingFailure, state.isBroken) = (nil, nil, true)
         throw .volumeRefused(disks[0].grant.volume, "it could not be read anew: \(failure)")
       }
       guard state.reading == nil, !unread.isEmpty else { return (state.reading, false) }
-      let reading = VolumeReading(disks: unread, workers: threads) { self.readingEnded($0) }
+      // The replica keeps it: neither would ever let the volumes go.
+      let reading = VolumeReading(disks: unread, workers: threads) { [weak self] in self?.readingEnded($0) }
       state.reading = reading
       return (reading, true)
     }
@@ -26,9 +28,7 @@ extension Replica {
         "what the volumes hold is not known; they are read", metadata: ["volume": "\(disks[0].grant.volume)"])
       for _ in 0..<threads { onPool { _ in reading.work() } }
     }
-    return .busy(
-      "it has lost what it knew of volume \(disks[0].grant.volume) and reads it anew, \(reading.progress) of "
-        + "\(reading.total) leaves; afterwards all is compared, and only what differs is sent")
+    return .readingVolume("\(disks[0].grant.volume), \(reading.progress) of \(reading.total) leaves")
   }
 
   private func readingEnded(_ failure: String?) {

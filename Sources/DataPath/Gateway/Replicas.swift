@@ -81,7 +81,7 @@ final class Replicas: Sendable {
   /// - Throws: `Problem` where another session is at work on one of the volumes, or one cannot be opened.
   func load(_ grant: SessionGrant, isFirst: Bool = false) throws -> Replica {
     let slot = try claim(grant)
-    if let replica = try beginLoading(slot) { return replica }
+    if let replica = try beginLoading(slot, Key(grant)) { return replica }
     var loaded: Replica?
     defer {
       loading.withLock { $0 -= 1 }
@@ -93,8 +93,20 @@ final class Replicas: Sendable {
   }
 
   /// The replica that is there and sound; nil where the caller has to load it.
-  private func beginLoading(_ slot: Slot) throws(Problem) -> Replica? {
-    let (ready, old) = try slot.state.withLock { state throws(Problem) -> (Replica?, Replica?) in
+  private func beginLoading(_ slot: Slot, _ key: Key) throws(Problem) -> Replica? {
+    let (ready, old) = try slots.withLock { slots throws(Problem) -> (Replica?, Replica?) in
+      // Another grant may have claimed the volumes meanwhile.
+      guard slots[key] === slot else { throw .busy("its volumes are being opened") }
+      return try begin(slot)
+    }
+    // The old handles go before new ones are opened, and outside of the locks, as a goodbye takes its time.
+    withExtendedLifetime(old) {}
+    return ready
+  }
+
+  /// Either the replica that is there and sound, or, where it is to be loaded, the old one.
+  private func begin(_ slot: Slot) throws(Problem) -> (ready: Replica?, old: Replica?) {
+    try slot.state.withLock { state throws(Problem) -> (Replica?, Replica?) in
       guard !state.isLoading else { throw .busy("its volumes are being opened") }
       if let replica = state.replica, !replica.isBroken { return (replica, nil) }
       let isFree = loading.withLock { loading in
@@ -110,14 +122,14 @@ final class Replicas: Sendable {
       defer { state = .init(replica: nil, isLoading: true) }
       return (nil, state.replica)
     }
-    // The old handles go before new ones are opened, and outside of the lock, as a goodbye takes its time.
-    withExtendedLifetime(old) {}
-    return ready
   }
 
   /// Takes the volumes of a grant away from every other replica, which must all be idle.
   private func claim(_ grant: SessionGrant) throws(Problem) -> Slot {
     let key = Key(grant)
+    // What goes is let go outside of the lock.
+    var gone: [Slot] = []
+    defer { withExtendedLifetime(gone) {} }
     return try slots.withLock { slots throws(Problem) in
       if let slot = slots[key], slot.disks == grant.disks { return slot }
       for (other, slot) in slots where slot.disks.contains(where: { Self.collides($0, grant) }) {
@@ -126,6 +138,7 @@ final class Replicas: Sendable {
         // The same volume for two tenants is a fault of who issues grants, and is never served.
         guard other.tenant == key.tenant else { throw .grantRefused("a volume belongs to another tenant") }
         guard replica?.retire() ?? true else { throw .volumeInUse("\(other.volumes)") }
+        gone.append(slot)
         slots[other] = nil
       }
       let slot = Slot(disks: grant.disks)

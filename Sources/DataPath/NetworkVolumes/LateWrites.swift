@@ -48,11 +48,10 @@ final class LateWrites: Sendable {
   func refuse(_ uri: String) throws(BlockError) {
     // What has ended is let go outside of the lock, as a goodbye takes its time.
     let (ended, left) = writes.withLock { writes -> ([Write], Int) in
-      var known = writes[uri] ?? []
-      let ended = known.filter(\.hasEnded)
-      known.removeAll(where: \.hasEnded)
-      writes[uri] = known.isEmpty ? nil : known
-      return (ended, known.count)
+      var (ended, left): ([Write], [Write]) = ([], [])
+      for write in writes[uri] ?? [] { if write.hasEnded { ended.append(write) } else { left.append(write) } }
+      writes[uri] = left.isEmpty ? nil : left
+      return (ended, left.count)
     }
     withExtendedLifetime(ended) {}
     guard left > 0 else { return }

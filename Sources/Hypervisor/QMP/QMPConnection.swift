@@ -16,7 +16,8 @@ struct QMPConnection: ~Copyable {
   ///
   /// Throws `.unavailable` when nobody listens there or the answer takes too long.
   static func open(_ path: String, limit: Duration = .seconds(10)) throws -> QMPConnection {
-    var connection = QMPConnection(descriptor: try connect(path), path: path, deadline: .now + limit)
+    let deadline = ContinuousClock.now + limit
+    var connection = QMPConnection(descriptor: try connect(path, until: deadline), path: path, deadline: deadline)
     guard case .greeting = try connection.read() else {
       throw HypervisorError(.failed, "\(path) is no QEMU monitor: it did not greet")
     }
@@ -86,7 +87,8 @@ struct QMPConnection: ~Copyable {
     HypervisorError(.unavailable, "QEMU's monitor \(path) \(what); the machine or storage daemon behind it may be gone")
   }
 
-  private static func connect(_ path: String) throws -> CInt {
+  /// Never waits in the kernel: QEMU takes few connections at a time, and one that hangs takes none, without an error.
+  private static func connect(_ path: String, until deadline: ContinuousClock.Instant) throws -> CInt {
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     let bytes = Array(path.utf8)
@@ -94,14 +96,20 @@ struct QMPConnection: ~Copyable {
       throw HypervisorError(.invalid, "the socket path \(path) is longer than \(StateFolder.longestSocketPath) bytes")
     }
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-    let descriptor = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    let type = SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue
+    let descriptor = socket(AF_UNIX, CInt(type), 0)
     guard descriptor >= 0 else {
       throw HypervisorError(.unavailable, "no socket could be made: \(String(cString: strerror(errno)))")
     }
-    let connected = withUnsafePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    var connected: CInt = -1
+    while true {
+      connected = withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          Glibc.connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+        }
       }
+      guard connected != 0, errno == EAGAIN || errno == EINTR, deadline > .now else { break }
+      usleep(20_000)
     }
     guard connected == 0 else {
       let why = String(cString: strerror(errno))

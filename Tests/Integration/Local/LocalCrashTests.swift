@@ -62,8 +62,13 @@ import Testing
       _ = kill(hung.pid, SIGSTOP)
       // Waits in the hung daemon's socket, and dies with it.
       let late = #expect(throws: BlockError.self) {
-        try writer.write([UInt8](repeating: 9, count: 1 << 20).span.bytes, at: 0)
+        try writer.write([UInt8](repeating: 9, count: 4096).span.bytes, at: 0)
       }
+      // More than its monitor has room for: whoever asks must not wait in the kernel, with the turn in his hand.
+      let asking = Task {
+        for _ in 0..<4 { _ = try? await storage.createSnapshot(id("s"), of: id("v"), tags: [:]) }
+      }
+      defer { asking.cancel() }
       #expect(late?.code == .vanished)
       #expect(throws: BlockError.self) { try NBDVolume(uri: place, patience: .milliseconds(300)) }
       try await HypervisorUnderTest.until("another storage daemon") { hypervisor.processes().contains { $0 != hung } }

@@ -50,7 +50,8 @@ import Wire
       #expect(roots.insert(root).inserted, "\(label) changed nothing")
       #expect(counts[.data] == picture.count(of: .data, disk: 0), "\(label)")
       // What a gateway that starts now would say.
-      #expect(try LeafMap(folder: folder, size: UInt64(count) * Leaf.size, isBlank: true).summary().root == root, "\(label)")
+      #expect(
+        try LeafMap(folder: folder, size: UInt64(count) * Leaf.size, isBlank: true).summary().root == root, "\(label)")
     }
     try check("nothing known")
     let steps: [[LeafRecord]] = [

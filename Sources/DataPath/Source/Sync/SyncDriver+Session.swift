@@ -13,6 +13,12 @@ extension SyncDriver {
         troublesAreOver()
         return answer
       } catch let error as TransportError where error.isTransient {
+        // Lasts as long as it takes to read a disk, and goes on.
+        guard error.problemCode != "reading_volume" else {
+          troublesAreOver()
+          try await Task.sleep(for: .seconds(1))
+          continue
+        }
         try await waitOut(error)
       }
     }

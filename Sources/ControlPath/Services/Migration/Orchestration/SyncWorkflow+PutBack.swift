@@ -8,11 +8,13 @@ import Workflows
 extension Orchestrator {
   /// Seconds after its seal in which a receipt is believed to be of what the volumes hold, without asking.
   private static let freshness = 60
+  /// A gateway that names more is not believed.
+  private static let highestOrdinal = 1 << 53
 
   /// Whether a later session than this one was opened since its seal: then the volumes hold something else by now, and a
   /// snapshot made now would be no point of this receipt.
   func wasFollowed(_ sync: SyncRow, _ receipt: SealReceipt?, _ state: SyncState) async throws -> Bool {
-    guard let receipt, now() - receipt.sealedAt > Self.freshness else { return false }
+    guard let receipt, receipt.sealedAt < now() - Self.freshness else { return false }
     guard let last = try await askGateway(sync, state, retire: false).last else { return false }
     return last > UInt64(sync.ordinal)
   }
@@ -23,14 +25,17 @@ extension Orchestrator {
   func reconcile(_ reason: WorkflowProblem, _ state: SyncState, _ context: WorkflowContext) async throws -> Bool {
     guard reason.code == "session_retired" || reason == .recordsPutBack, state.isRetired != true,
       let sync = try await database.find(SyncRow.self, context.tenant, state.sync),
-      let last = try? await askGateway(sync, state, retire: false).last, last > UInt64(sync.ordinal)
+      let named = try? await askGateway(sync, state, retire: false).last, let last = Int(exactly: named),
+      // One that bears our own number was opened by better records, too: this one never was. It may also be that this was
+      // begun before.
+      sync.ordinal...Self.highestOrdinal ~= last
     else { return false }
+    try await census(sync)
     try await database.write { db in
       // The next session's ordinal follows on the highest.
-      try MigrationDatabase.update(SyncRow.self, sync.tenant, sync.id, db) { $0.ordinal = Int(last) }
+      try MigrationDatabase.update(SyncRow.self, sync.tenant, sync.id, db) { $0.ordinal = last }
       try MigrationDatabase.update(MigrationRow.self, sync.tenant, sync.migration, db) { $0.nextMode = .compare }
     }
-    try await census(sync)
     return true
   }
 

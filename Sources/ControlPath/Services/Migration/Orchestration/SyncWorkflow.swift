@@ -30,7 +30,7 @@ extension Orchestrator {
       .step("attach", attachVolumes)
       .step("command", commandAgent)
       .step("wait", awaitReport)
-      .step("verify", verifyReceipt)
+      .step("verify", retry: .forever, verifyReceipt)
       // From the seal on nothing is given up: the source may be switched off.
       .step("snapshot", retry: .forever, takeSnapshots)
       .step("snapshots", retry: .forever, awaitSnapshots)
