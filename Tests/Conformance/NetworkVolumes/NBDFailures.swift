@@ -109,7 +109,7 @@ struct NBDFailures {
     }
   }
 
-  @Test("A hung daemon's write that was sent in part or as a whole ends before the volume is opened again")
+  @Test("A daemon that hung and goes on is opened again, whether a write was sent to it in part or as a whole")
   func hungWrite() throws {
     for count in [4096, 8 << 20] {
       try NBDServer.withStorageDaemon(size: 16 << 20) { server in
