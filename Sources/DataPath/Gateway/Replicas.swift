@@ -159,7 +159,7 @@ final class Replicas: Sendable {
     let store = try ReplicaStore(
       folder: records.folder(Self.record(of: grant)), migrations: migrations, tenant: grant.tenant,
       migration: grant.migration)
-    if let origin = try disks.lazy.compactMap({ try $0.map.unreadOrigin() }).first {
+    if let origin = try disks.compactMap({ try $0.map.unreadOrigin() }).first {
       try store.loseOrigin(origin, migration: grant.migration, epoch: UInt64(max(0, now())))
     }
     return Replica(

@@ -112,7 +112,7 @@ private struct Walk {
   }
 
   private func notes(on device: String, start: UInt64, size: UInt64) -> [Range<UInt64>] {
-    guard let data = devices.holders(device).lazy.compactMap({ devices.arrayData(of: $0, on: device) }).first,
+    guard let data = devices.holders(device).compactMap({ devices.arrayData(of: $0, on: device) }).first,
       data.upperBound <= size
     else { return [] }
     return [start..<start + data.lowerBound, start + data.upperBound..<start + size].filter { !$0.isEmpty }

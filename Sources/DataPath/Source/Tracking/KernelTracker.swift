@@ -190,8 +190,9 @@ public final class KernelTracker: ChangeTracker {
   public func counts() -> [TrackedCount] { state.withLock { $0.trackers.compactMap { $0.count() } } }
 
   private static func verify(_ moment: CounterMoment, _ state: inout State) -> VoidReason? {
-    if state.void == nil, let reason = state.trackers.lazy.compactMap({ $0.verify(moment) }).first {
-      void(reason, &state)
+    for tracker in state.trackers where state.void == nil {
+      // Asked once: on a busy disk the next answer may hide what this one found.
+      if let reason = tracker.verify(moment) { void(reason, &state) }
     }
     return state.void
   }
