@@ -10,8 +10,9 @@ import Wire
   /// Some of it random, some of it repetitive, most of it zeros.
   static func fill(_ bench: SyncBench, seed: UInt8 = 1) throws {
     let file = try RawFile(path: bench.source)
+    let random = try FileHandle(forReadingFrom: URL(filePath: "/dev/urandom"))
     for megabyte in stride(from: UInt64(0), to: bench.size, by: 4 << 20) {
-      let noise = (0..<(1 << 20)).map { _ in UInt8.random(in: .min ... .max) }
+      let noise = try [UInt8](#require(try random.read(upToCount: 1 << 20)))
       try file.write(noise.span.bytes, at: megabyte)
       let text = [UInt8](repeating: seed, count: 300_000)
       try file.write(text.span.bytes, at: megabyte + (2 << 20) + 4096 * 3)

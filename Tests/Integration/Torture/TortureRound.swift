@@ -69,6 +69,29 @@ struct TortureRound {
   }
 }
 
+/// A small disk under a light load, whose agents, gateways and storage daemons are killed all the time.
+struct TortureKills {
+  let tally: TortureTally
+
+  /// - Parameter kills: of agents, for each of the syncs.
+  func run(syncs: Int, kills: Int) async throws {
+    let size: UInt64 = 64 << 20
+    try await LoopDisk.with(size: size) { disk in
+      try disk.mount("ext4")
+      try await SyncBench.with(size: size) { bench in
+        try await StorageDaemon.with(file: bench.replica, folder: bench.folder) { daemon in
+          var sync = try TortureSync(disk, bench, tally, daemon: daemon)
+          defer { sync.end() }
+          try await sync.full()
+          let writers = try WriteLoad(in: disk.mountPoint, kinds: [.files, .synced])
+          defer { writers.stop() }
+          for _ in 0..<syncs { try await sync.storm(kills: kills) }
+        }
+      }
+    }
+  }
+}
+
 /// Harm that is done on purpose, and must be found.
 enum TortureControls {
   static func loseEvents(_ tally: TortureTally, trials: Int = 2) throws {
@@ -78,29 +101,34 @@ enum TortureControls {
     }
   }
 
-  /// Flips one bit of a volume between its last flush and its seal, anywhere.
-  static func flipBit(_ tally: TortureTally) async throws {
+  /// Flips a bit of each of 200 leaves of a volume between its last flush and its seal.
+  static func flipBits(_ tally: TortureTally) async throws {
     let lab = try GatewayLab(in: LoopDisk.place)
     defer { try? FileManager.default.removeItem(atPath: lab.folder) }
-    let leaves = 16
-    let volume = try lab.volume("flipped", size: UInt64(leaves) * Leaf.size)
-    let content = TestFrame.leaves(leaves, seed: .random(in: 1 ... .max))
-    let place = Int.random(in: content.indices)
+    let (part, parts, flips) = (16, 32, 200)
+    let volume = try lab.volume("flipped", size: UInt64(part * parts) * Leaf.size)
+    let content = TestFrame.leaves(part, seed: .random(in: 1 ... .max))
+    let leaves = (0..<UInt64(part * parts)).shuffled().prefix(flips).sorted()
     let found = try await lab.withGateway { gateway in
       try await gateway.withSource(session: "s1", disks: [volume]) { source in
         try await source.open()
-        try await source.write(content, leaf: 0)
+        for index in 0..<parts { try await source.write(content, leaf: UInt64(index * part)) }
         try await source.flush()
         let file = try FileHandle(forUpdating: URL(filePath: volume.location))
-        try file.seek(toOffset: UInt64(place))
-        try file.write(contentsOf: [content[place] ^ (1 << UInt8.random(in: 0..<8))])
+        for leaf in leaves {
+          let place = leaf * Leaf.size + .random(in: 0..<Leaf.size)
+          try file.seek(toOffset: place)
+          try file.write(contentsOf: [content[Int(place) % content.count] ^ (1 << UInt8.random(in: 0..<8))])
+        }
         try file.close()
         let answer = try await source.seal()
-        return answer.state == .mismatched && answer.mismatches == [[0, UInt64(place) / Leaf.size]]
+        #expect(answer.state == .mismatched)
+        #expect(Set(answer.mismatches).isSubset(of: leaves.map { [0, $0] }), "a leaf was accused that is right")
+        return Set(answer.mismatches).count
       }
     }
-    tally.add { $0.flips = ($0.flips.found + (found ? 1 : 0), $0.flips.made + 1) }
-    if !found { tally.fault("the bit flipped at \(place) was not found") }
+    tally.add { $0.flips = ($0.flips.found + found, $0.flips.made + flips) }
+    if found != flips { tally.fault("of \(flips) flipped bits \(found) were found") }
   }
 
   /// Runs seeds that `make test` does not.

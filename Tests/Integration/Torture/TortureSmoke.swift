@@ -7,7 +7,7 @@ import Testing
     let tally = TortureTally()
     try await TortureRound(filesystem: "ext4", load: Set(WriteLoad.Kind.allCases), tally: tally).run(seconds: 1)
     try TortureControls.loseEvents(tally, trials: 1)
-    try await TortureControls.flipBit(tally)
+    try await TortureControls.flipBits(tally)
     _ = TortureControls.simulate(tally, from: 1 << 20, for: .milliseconds(100))
     print(tally.line)
     TortureTests.judge(tally)

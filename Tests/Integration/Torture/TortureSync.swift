@@ -23,6 +23,8 @@ struct TortureSync {
   private let disk: LoopDisk
   private let bench: SyncBench
   private let tally: TortureTally
+  /// The replica is written through it, where there is one.
+  private let daemon: StorageDaemon?
   private let places: AgentPlaces
   private var source: WitnessedSource
   private var runner: SyncRunner
@@ -31,15 +33,10 @@ struct TortureSync {
   private var hasCompared = false
   private var kinds = Disturbance.allCases.shuffled()
 
-  init(_ disk: LoopDisk, _ bench: SyncBench, _ tally: TortureTally) throws {
-    (self.disk, self.bench, self.tally) = (disk, bench, tally)
-    var places = AgentPlaces()
-    places.volatile = bench.folder + "/run"
-    places.configuration = bench.folder + "/etc"
-    // Not this machine's own: no BPF filesystem lies above.
-    places.pins = bench.folder + "/none/godwit"
+  init(_ disk: LoopDisk, _ bench: SyncBench, _ tally: TortureTally, daemon: StorageDaemon? = nil) throws {
+    (self.disk, self.bench, self.tally, self.daemon) = (disk, bench, tally, daemon)
+    places = KilledAgent.places(in: bench.folder)
     try FileManager.default.createDirectory(atPath: places.volatile, withIntermediateDirectories: true)
-    self.places = places
     source = try WitnessedSource(disk: disk, places: places)
     runner = bench.runner()
   }
@@ -69,14 +66,14 @@ struct TortureSync {
       let before = tally.now.replicas
       try await delta(disturbed: false)
       if tally.now.replicas > before { return }
-      guard attempt < 5 else { return tally.fault("\(disk.name): no sync of a disk at rest had a point") }
+      guard attempt < 5 else { return tally.fault("\(disk.name): five undisturbed syncs, no point") }
     }
   }
 
   @discardableResult private mutating func sync(
     _ mode: SyncCommand.Mode, _ disturbance: Disturbance
   ) async throws -> AgentReport {
-    let command = try bench.command(mode, session: "s\(number)", limits: .init(stalledRounds: 3))
+    let command = try command(mode)
     let report = try await run(command, disturbance)
     if let reason = report.progress?.voided { tally.void(reason) }
     if report.progress?.mode == .compare { hasCompared = true }
@@ -92,6 +89,46 @@ struct TortureSync {
     }
     compare(command.session, report)
     return report
+  }
+
+  private func command(_ mode: SyncCommand.Mode) throws -> SyncCommand {
+    try bench.command(
+      mode, session: "s\(number)", limits: .init(stalledRounds: 3), location: daemon?.location)
+  }
+
+  /// One sync, given to agents that are killed one after the other while what they write to is killed as well; then one
+  /// that may end. Everything that was killed counts as survived once the replica is right.
+  mutating func storm(kills: Int) async throws {
+    number += 1
+    var killed: [String: Int] = [:]
+    for _ in 0..<kills {
+      let agent = KilledAgent(
+        disk: disk.name, folder: bench.folder, authority: bench.connection.authority, key: bench.key.rawRepresentation,
+        command: try command(.delta), microseconds: .random(in: 100_000...1_500_000))
+      async let life: Void = agent.live()
+      for victim in ["gateway", "storage daemon"] where Bool.random() {
+        try await Task.sleep(for: .milliseconds(Int.random(in: 0...800)))
+        if victim == "gateway" {
+          let port = bench.port
+          bench.killGateway()
+          try bench.startGateway(port: port)
+        } else {
+          daemon?.kill()
+          try daemon?.start()
+        }
+        killed[victim, default: 0] += 1
+      }
+      await life
+      killed["agent", default: 0] += 1
+    }
+    hasCompared = true
+    runner = bench.runner(memory: places.memory)
+    source = try WitnessedSource(disk: disk, places: places)
+    let before = tally.now
+    try await settle()
+    let now = tally.now
+    guard now.replicas > before.replicas, now.misses.count == before.misses.count else { return }
+    tally.add { $0.survived.merge(killed) { $0 + $1 } }
   }
 
   /// A new agent that remembers nothing is given the same command again.

@@ -21,8 +21,9 @@ import Testing
       let (filesystem, load) = rounds.removeLast()
       do {
         try await TortureRound(filesystem: filesystem, load: load, tally: tally).run(seconds: 8)
+        try await TortureKills(tally: tally).run(syncs: 2, kills: 4)
         try TortureControls.loseEvents(tally)
-        try await TortureControls.flipBit(tally)
+        try await TortureControls.flipBits(tally)
       } catch { tally.fault("\(filesystem) under \(load): \(error)") }
       seed = TortureControls.simulate(tally, from: seed, for: .seconds(3))
       print("round: \(filesystem) under \(load.map(\.rawValue).sorted().joined(separator: "+"))")
