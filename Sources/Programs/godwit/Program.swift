@@ -4,7 +4,8 @@ import ArgumentParser
   static let configuration = CommandConfiguration(
     commandName: "godwit", abstract: "Move whole running machines into a target cloud.",
     subcommands: [
-      UpCommand.self, DownCommand.self, SourceCommand.self, MigrateCommand.self, VerifyCommand.self,
+      UpCommand.self, DownCommand.self, ServeCommand.self, KeyCommand.self, SourceCommand.self, MigrateCommand.self,
+      VerifyCommand.self,
       EvidenceCommand.self,
       LoginToCommand.self,
       ProviderCommand.self

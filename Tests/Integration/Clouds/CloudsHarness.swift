@@ -49,11 +49,11 @@ struct CloudsHarness: Sendable {
     let (running, continuation) = AsyncStream.makeStream(of: Void.self)
     let service = CloudsService(
       .init(
-        folder: folder + "/clouds", socket: socket, callers: ["test": key.publicKey],
+        folder: folder + "/clouds", bindings: [.unix(path: socket)], callers: ["test": key.publicKey],
         gateways: [.init(url: "https://127.0.0.1:1", ca: "CA", key: "KEY")],
         providers: ["fake": { try FakeProvider(endpoint: $0, secret: $1).provider }]),
       logger: Logger(label: "clouds") { JSONLogHandler(label: $0, level: .critical) }, pace: pace,
-      now: { [clock] in clock.now }, onRunning: { continuation.yield() })
+      now: { [clock] in clock.now }, onRunning: { _ in continuation.yield() })
     try await withThrowingTaskGroup(of: Bool.self) { group in
       group.addTask {
         do { try await service.run() } catch is CancellationError {}

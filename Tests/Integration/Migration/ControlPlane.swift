@@ -45,12 +45,12 @@ struct ControlPlane: Codable, Sendable {
     let fake: ProviderFactory = { endpoint, secret in try FakeProvider(endpoint: endpoint, secret: secret).provider }
     let clouds = CloudsService(
       .init(
-        folder: folder + "/clouds", socket: cloudsSocket,
+        folder: folder + "/clouds", bindings: [.unix(path: cloudsSocket)],
         callers: ["migration": migration.publicKey, "front": front.publicKey], gateways: [handedOut],
         providers: providers.merging(["fake": fake]) { $1 }),
       logger: logger,
       pace: .init(tick: 0.05, backoff: Backoff(base: 0.02, ceiling: 0.2), poll: 0.04, grace: 0.05, attempts: 50),
-      now: now, onRunning: {})
+      now: now, onRunning: { _ in })
     let service = try MigrationService(
       configuration: MigrationConfiguration(
         database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)] + bindings,

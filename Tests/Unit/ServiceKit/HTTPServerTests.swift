@@ -115,7 +115,7 @@ import Wire
         }
       }
       try await HTTPServer.whileRunning(.unix(path: inner), logger: Self.quiet, routes: routes) { _ in
-        let forwarder = Forwarder(name: "inner", socket: inner)
+        let forwarder = try Forwarder(name: "inner", endpoint: .unix(path: inner))
         let outerRoutes: @Sendable (Router<ServiceContext>) -> Void = { router in
           router.post("**") { try await forwarder.forward($0, $1, authorization: "Bearer inside") }
           router.get("**") { try await forwarder.forward($0, $1) }

@@ -1,6 +1,6 @@
 import Foundation
 public import Logging
-import ServiceKit
+public import ServiceKit
 public import ServiceLifecycle
 public import Wire
 
@@ -9,8 +9,8 @@ public struct CloudsService: Service {
   public struct Configuration: Sendable {
     /// Its own folder (0700): `clouds.sqlite`, `secrets.key`.
     public var folder: String
-    /// The Unix socket it serves on.
-    public var socket: String
+    /// Where it listens.
+    public var bindings: [HTTPServer.Binding]
     /// Who may call: public keys by service name.
     public var callers: [String: [UInt8]]
     /// The gateways it hands out; the first one serves.
@@ -18,10 +18,10 @@ public struct CloudsService: Service {
     /// How providers are made, by kind: `local`, `fake`.
     public var providers: [String: ProviderFactory]
     public init(
-      folder: String, socket: String, callers: [String: [UInt8]], gateways: [CloudsAPI.Gateway],
+      folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], gateways: [CloudsAPI.Gateway],
       providers: [String: ProviderFactory]
     ) {
-      (self.folder, self.socket, self.callers) = (folder, socket, callers)
+      (self.folder, self.bindings, self.callers) = (folder, bindings, callers)
       (self.gateways, self.providers) = (gateways, providers)
     }
   }
@@ -33,11 +33,12 @@ public struct CloudsService: Service {
   private let logger: Logger
   private let pace: Reconciler.Pace
   private let now: @Sendable () -> Double
-  private let onRunning: @Sendable () async -> Void
+  private let onRunning: @Sendable (HTTPServer.Place) async -> Void
 
-  /// - Parameter onRunning: called once it accepts requests.
+  /// - Parameter onRunning: called for each address once it accepts requests.
   public init(
-    _ configuration: Configuration, logger: Logger, onRunning: @escaping @Sendable () async -> Void = {}
+    _ configuration: Configuration, logger: Logger,
+    onRunning: @escaping @Sendable (HTTPServer.Place) async -> Void = { _ in }
   ) {
     self.init(
       configuration, logger: logger, pace: Reconciler.Pace(), now: { Date().timeIntervalSince1970 },
@@ -46,7 +47,7 @@ public struct CloudsService: Service {
 
   init(
     _ configuration: Configuration, logger: Logger, pace: Reconciler.Pace, now: @escaping @Sendable () -> Double,
-    onRunning: @escaping @Sendable () async -> Void
+    onRunning: @escaping @Sendable (HTTPServer.Place) async -> Void
   ) {
     (self.configuration, self.logger, self.pace) = (configuration, logger, pace)
     (self.now, self.onRunning) = (now, onRunning)
@@ -56,6 +57,9 @@ public struct CloudsService: Service {
   /// - Throws: `ConfigurationError` at start.
   public func run() async throws {
     try PrivateFile.makeFolder(configuration.folder)
+    // The steps under way are known to one process only.
+    let lock = try FolderLock(configuration.folder, holder: "clouds service")
+    defer { lock.release() }
     let database = try Database.open(configuration.folder + "/clouds.sqlite", migrations: CloudsSchema.migrations)
     let box = try SecretBox(keyFile: configuration.folder + "/secrets.key")
     let ledger = Ledger(database: database, now: now)
@@ -65,9 +69,10 @@ public struct CloudsService: Service {
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
       installation: try await ledger.installation())
     let verifier = ServiceTokenVerifier(audience: Self.name, keys: configuration.callers)
-    let server = HTTPServer(
-      .unix(path: configuration.socket), logger: logger, onRunning: { [onRunning] _ in await onRunning() },
-      routes: { router in routes.add(to: router, verifier: verifier) })
-    try await ServiceGroup(configuration: .init(services: [reconciler, server], logger: logger)).run()
+    let servers: [any Service] = configuration.bindings.map { binding in
+      HTTPServer(
+        binding, logger: logger, onRunning: onRunning, routes: { router in routes.add(to: router, verifier: verifier) })
+    }
+    try await ServiceGroup(configuration: .init(services: [reconciler] + servers, logger: logger)).run()
   }
 }

@@ -8,6 +8,11 @@ extension CertificateAuthority {
   /// Years; what was signed is checked long after.
   private static let signerYears = 10.0
 
+  /// Where `signer` keeps a role's certificate.
+  public func signerFile(_ role: SignerRole) -> String {
+    "\(folder)/signer-\(role.rawValue.split(separator: ":").last ?? "").pem"
+  }
+
   /// The certificate (PEM) of an Ed25519 key that signs evidence, kept as `signer-ROLE.pem`: its one alternative name is
   /// the role's URI, so that it serves for nothing else. A kept one is used as long as it is for the same key.
   ///
@@ -18,7 +23,7 @@ extension CertificateAuthority {
       throw ConfigurationError("The key of \(role.rawValue) is no Ed25519 key.", remedy: "Restore the key's file.")
     }
     let name = role.rawValue.split(separator: ":").last.map(String.init) ?? ""
-    let file = "\(folder)/signer-\(name).pem"
+    let file = signerFile(role)
     let wanted = Certificate.PublicKey(raw)
     if let kept = try PrivateFile.read(file, secret: false).map({ String(decoding: $0, as: UTF8.self) }),
       let found = try? Certificate(pemEncoded: kept), found.publicKey == wanted, found.issuer == certificate.subject,

@@ -4,20 +4,23 @@ public import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOSSL
 import Wire
 
-/// Hands requests on to another service over its Unix socket; answers are streamed.
+/// Hands requests on to another service; answers are streamed.
 public struct Forwarder: Sendable {
   private let name: String
   private let base: String
+  private let tls: TLSConfiguration?
   private let timeout: TimeAmount
 
   /// - Parameters:
   ///   - name: of the service, for errors.
   ///   - timeoutSeconds: for one request; longer than the longest long poll.
-  public init(name: String, socket: String, timeoutSeconds: Int64 = 180) {
+  /// - Throws: `ConfigurationError` for a URL or CA that cannot be used.
+  public init(name: String, endpoint: RESTClient.Endpoint, timeoutSeconds: Int64 = 180) throws {
     (self.name, timeout) = (name, .seconds(timeoutSeconds))
-    base = RESTClient.base(socket: socket)
+    (base, tls) = try RESTClient.resolve(endpoint)
   }
 
   /// The service's answer to `request`.
@@ -26,6 +29,7 @@ public struct Forwarder: Sendable {
     -> Response
   {
     var outgoing = HTTPClientRequest(url: base + request.uri.string)
+    outgoing.tlsConfiguration = tls
     outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
     for field in request.headers where !Self.dropped.contains(field.name.canonicalName) {
       outgoing.headers.add(name: field.name.rawName, value: field.value)

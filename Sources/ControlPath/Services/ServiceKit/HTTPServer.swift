@@ -16,6 +16,20 @@ public struct HTTPServer: Service {
     case unix(path: String)
     /// Port 0 takes any free one; `onRunning` tells which. Without TLS on loopback only.
     case tcp(host: String, port: Int, tls: TLSConfiguration?)
+
+    /// - Throws: `ConfigurationError` for what may not be listened on.
+    func check() throws {
+      switch self {
+      case .unix(let path):
+        guard path.utf8.count < 104 else {
+          throw ConfigurationError("The socket path \(path) is too long.", remedy: "Choose a shorter state folder.")
+        }
+      case .tcp(let host, _, let tls):
+        guard tls != nil || ["127.0.0.1", "::1", "localhost"].contains(host) else {
+          throw ConfigurationError("Refusing to listen on \(host) without TLS.", remedy: "Give a certificate.")
+        }
+      }
+    }
   }
 
   /// Where it listens, once it does.
@@ -59,17 +73,11 @@ public struct HTTPServer: Service {
   }
 
   private func listener() throws -> (BindAddress, HTTPServerBuilder) {
+    try binding.check()
     switch binding {
-    case .unix(let path):
-      guard path.utf8.count < 104 else {
-        throw ConfigurationError("The socket path \(path) is too long.", remedy: "Choose a shorter state folder.")
-      }
-      return (.unixDomainSocket(path: path), .http1())
+    case .unix(let path): return (.unixDomainSocket(path: path), .http1())
     case .tcp(let host, let port, let tls):
       if let tls { return (.hostname(host, port: port), try .tls(.http1(), tlsConfiguration: tls)) }
-      guard ["127.0.0.1", "::1", "localhost"].contains(host) else {
-        throw ConfigurationError("Refusing to listen on \(host) without TLS.", remedy: "Give a certificate.")
-      }
       return (.hostname(host, port: port), .http1())
     }
   }
@@ -88,6 +96,16 @@ public struct HTTPServer: Service {
       return .unix(path: path)
     case .tcp(let host, let port, _):
       return .tcp(host: host, port: channel.localAddress?.port ?? port)
+    }
+  }
+}
+
+extension HTTPServer.Place: CustomStringConvertible {
+  /// As in the setting `listen`.
+  public var description: String {
+    switch self {
+    case .unix(let path): "unix:\(path)"
+    case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
   }
 }

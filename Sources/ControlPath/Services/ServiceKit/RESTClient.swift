@@ -42,15 +42,18 @@ public struct RESTClient: Sendable {
     authorization: @escaping @Sendable () throws -> String? = { nil }
   ) throws {
     (self.name, self.timeout, self.authorization, self.repeats) = (name, timeout, authorization, repeats)
+    (base, tls) = try Self.resolve(endpoint)
+  }
+
+  /// The URL before a path, and what is trusted there.
+  static func resolve(_ endpoint: Endpoint) throws -> (base: String, tls: TLSConfiguration?) {
     switch endpoint {
-    case .unix(let path):
-      (base, tls) = (Self.base(socket: path), nil)
+    case .unix(let path): return (base(socket: path), nil)
     case .web(let url, let ca):
       guard url.hasPrefix("https://") || url.hasPrefix("http://") else {
         throw ConfigurationError("'\(url)' is not the address of a server.", remedy: "Give https://HOST:PORT.")
       }
-      base = url.hasSuffix("/") ? String(url.dropLast()) : url
-      tls = try ca.map(Self.trusting)
+      return (url.hasSuffix("/") ? String(url.dropLast()) : url, try ca.map(trusting))
     }
   }
 

@@ -6,34 +6,39 @@ import Wire
 /// The state folder of one platform: who it is, and where its parts keep theirs. Made at first start, mode 0700.
 struct Installation {
   let folder: String
+  let adminTokenFile: String
   let adminToken: AdminToken
   let authority: CertificateAuthority
   /// Sign service tokens of the front and of the migration service.
   let frontKey: AgentKey
+  let frontKeyFile: String
   let migrationKey: AgentKey
+  let migrationKeyFile: String
   /// The gateway signs receipts with it; it lies where the gateway looks for it.
   let gatewayKey: AgentKey
+  let gatewayKeyFile: String
   /// What the hypervisor's callers show.
   let hypervisorToken: AdminToken
   /// Held as long as the platform runs.
-  private let lock: CInt
+  private let lock: FolderLock
 
   init(folder: String) throws {
     self.folder = folder
+    adminTokenFile = folder + "/admin.token"
+    (frontKeyFile, migrationKeyFile) = (folder + "/keys/front.key", folder + "/keys/migration.key")
+    gatewayKeyFile = folder + "/gateway/key"
     for sub in ["", "/keys", "/run", "/logs", "/gateway", "/hypervisor", "/migration"] {
       try PrivateFile.makeFolder(folder + sub)
     }
-    lock = open(folder + "/run/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
-    guard lock >= 0, flock(lock, LOCK_EX | LOCK_NB) == 0 else {
-      throw ConfigurationError(
-        "Another 'godwit up' runs on \(folder).",
-        remedy: "Use that one, end it by 'godwit down', or give another --state.")
-    }
-    adminToken = try AdminToken.open(file: folder + "/admin.token")
+    lock = try FolderLock(folder + "/run", holder: "'godwit up'")
+    adminToken = try AdminToken.open(file: adminTokenFile)
     authority = try CertificateAuthority.open(folder: folder + "/ca")
-    frontKey = try SigningKey.open(file: folder + "/keys/front.key")
-    migrationKey = try SigningKey.open(file: folder + "/keys/migration.key")
-    gatewayKey = try SigningKey.open(file: folder + "/gateway/key")
+    frontKey = try SigningKey.open(file: frontKeyFile)
+    migrationKey = try SigningKey.open(file: migrationKeyFile)
+    gatewayKey = try SigningKey.open(file: gatewayKeyFile)
+    for (key, file) in [(frontKey, frontKeyFile), (migrationKey, migrationKeyFile), (gatewayKey, gatewayKeyFile)] {
+      try SigningKey.publish(key, file: file)
+    }
     hypervisorToken = try AdminToken.open(file: folder + "/keys/hypervisor.token")
   }
 

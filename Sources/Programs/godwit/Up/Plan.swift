@@ -1,10 +1,5 @@
-import Clouds
 import Foundation
-import Logging
-import Migration
-import Providers
 import ServiceKit
-import ServiceLifecycle
 import Wire
 
 /// What `godwit up` starts, with every address decided: checked before anything is started.
@@ -98,44 +93,55 @@ struct Plan: Sendable {
 
   // MARK: Services
 
-  func clouds(_ ready: Readiness) throws -> CloudsService {
-    let gateway = CloudsAPI.Gateway(
-      url: gatewayURL, ca: installation.authority.certificatePEM,
-      key: Base64URL.encode(installation.gatewayKey.publicKey),
-      certificate: try installation.authority.signer(.gateway, publicKey: installation.gatewayKey.publicKey))
-    return CloudsService(
-      .init(
-        folder: folder + "/clouds", socket: installation.socket("clouds"),
-        callers: ["migration": installation.migrationKey.publicKey, "front": installation.frontKey.publicKey],
-        gateways: withGateway ? [gateway] : [], providers: ProviderKinds.all),
-      logger: Logger(label: "clouds"), onRunning: { ready.mark("clouds") })
+  /// The settings of a service, as `godwit serve` takes them from a file.
+  func settings(of service: HostedService) throws -> ServiceSettings {
+    let given =
+      switch service {
+      case .clouds: try clouds()
+      case .migration: try migration()
+      case .front: try front()
+      }
+    return ServiceSettings(service: service.rawValue, given)
   }
 
-  func migration(_ ready: Readiness) throws -> [any Service] {
-    let logger = Logger(label: "migration")
-    let service = try MigrationService(
-      configuration: .init(
-        database: folder + "/migration/migration.sqlite", key: installation.migrationKey, bindings: [],
-        callers: ["front": installation.frontKey.publicKey], clouds: .unix(path: installation.socket("clouds")),
-        publicURL: publicURL, certificateAuthority: installation.authority.certificatePEM,
-        enrolmentCertificate: try installation.authority.signer(
-          .enrolment, publicKey: installation.migrationKey.publicKey), agentBinary: agent),
-      logger: logger)
-    let server = HTTPServer(
-      .unix(path: installation.socket("migration")), logger: logger, onRunning: { _ in ready.mark("migration") },
-      routes: service.addRoutes)
-    return [service, server]
+  private func unix(_ service: HostedService) -> String { "unix:" + installation.socket(service.rawValue) }
+
+  private func callers(_ names: [String: String]) -> String {
+    names.map { "\($0.key):\($0.value).pub" }.joined(separator: ",")
   }
 
-  func front(_ ready: Readiness) throws -> HTTPServer {
-    let front = Front(
-      token: adminToken, issuer: ServiceTokenIssuer(name: "front", key: installation.frontKey),
-      clouds: Forwarder(name: "clouds", socket: installation.socket("clouds")),
-      migration: Forwarder(name: "migration", socket: installation.socket("migration")))
+  private func clouds() throws -> [String: String] {
+    var settings = [
+      "state": folder + "/clouds", "listen": unix(.clouds),
+      "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
+    ]
+    guard withGateway else { return settings }
+    _ = try installation.authority.signer(.gateway, publicKey: installation.gatewayKey.publicKey)
+    settings["gateway-url"] = gatewayURL
+    settings["gateway-ca"] = caFile
+    settings["gateway-key"] = installation.gatewayKeyFile + ".pub"
+    settings["gateway-certificate"] = installation.authority.signerFile(.gateway)
+    return settings
+  }
+
+  private func migration() throws -> [String: String] {
+    _ = try installation.authority.signer(.enrolment, publicKey: installation.migrationKey.publicKey)
+    var settings = [
+      "state": folder + "/migration", "listen": unix(.migration), "key-file": installation.migrationKeyFile,
+      "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds), "public-url": publicURL,
+      "public-ca": caFile, "enrolment-certificate": installation.authority.signerFile(.enrolment)
+    ]
+    settings["agent-binary"] = agent
+    return settings
+  }
+
+  private func front() throws -> [String: String] {
     let identity = try installation.authority.server("front", hosts: names)
-    return HTTPServer(
-      .tcp(host: host, port: port, tls: try identity.tlsConfiguration()), logger: Logger(label: "front"),
-      onRunning: { _ in ready.mark("front") }, routes: { front.add(to: $0) })
+    return [
+      "listen": "\(host.contains(":") ? "[\(host)]" : host):\(port)", "tls-certificate": identity.certificateFile,
+      "tls-key": identity.keyFile, "key-file": installation.frontKeyFile,
+      "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration)
+    ]
   }
 
   /// The tenant `default` gets the local cloud as its target `local`.

@@ -31,19 +31,18 @@ struct UpCommand: AsyncParsableCommand {
 
   func run() async throws {
     umask(0o077)
-    guard let level = Logger.Level(rawValue: logLevel) else {
-      throw ConfigurationError("'\(logLevel)' is no log level.", remedy: "Give trace, debug, info, warning or error.")
-    }
+    let level = try Setting.logLevel(logLevel)
     LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: level) }
     let installation = try Installation(folder: URL(fileURLWithPath: state).standardizedFileURL.path)
     let plan = try Plan(self, installation)
     let logger = Logger(label: "up")
     let companions = try plan.companions()
-    let ready = Readiness(of: ["clouds", "migration", "front"])
+    let ready = Readiness(of: Set(HostedService.allCases.map(\.rawValue)))
     var services: [any Service] = [CompanionKeeper(companions: companions, logger: logger)]
-    services.append(try plan.clouds(ready))
-    services.append(contentsOf: try plan.migration(ready))
-    services.append(try plan.front(ready))
+    for service in HostedService.allCases {
+      services.append(
+        try service.make(try plan.settings(of: service)) { _ in ready.mark(service.rawValue) })
+    }
     services.append(Announcement(ready: ready, plan: plan, logger: logger))
     for companion in companions { try companion.ensure(logger: logger) }
     try PrivateFile.write(Array("\(getpid())".utf8), to: installation.folder + "/run/godwit.pid")

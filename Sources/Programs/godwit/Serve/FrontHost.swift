@@ -1,0 +1,31 @@
+import Logging
+import ServiceKit
+import ServiceLifecycle
+
+/// The front from its settings. It keeps nothing.
+struct FrontHost {
+  private let front: Front
+  private let bindings: [HTTPServer.Binding]
+
+  init(_ given: ServiceSettings) throws {
+    var settings = given
+    let bindings = settings.bindings()
+    let key = settings.signingKey()
+    let token = settings.required("admin-token-file", example: "/etc/godwit/admin.token") { path in
+      try AdminToken.open(file: try Setting.file(path))
+    }
+    let clouds = settings.endpoint("clouds-url")
+    let migration = settings.endpoint("migration-url")
+    guard let bindings, let key, let token, let clouds, let migration, settings.isGood else { throw settings.failure }
+    self.bindings = bindings
+    front = Front(
+      token: token, issuer: ServiceTokenIssuer(name: "front", key: key),
+      clouds: try Forwarder(name: "clouds", endpoint: clouds),
+      migration: try Forwarder(name: "migration", endpoint: migration))
+  }
+
+  func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) -> any Service {
+    let servers = bindings.map { HTTPServer($0, logger: logger, onRunning: onRunning, routes: front.add) }
+    return ServiceGroup(configuration: .init(services: servers, logger: logger))
+  }
+}

@@ -1,0 +1,39 @@
+import Logging
+import Migration
+import ServiceKit
+import ServiceLifecycle
+
+/// The migration service from its settings.
+struct MigrationHost {
+  private let configuration: MigrationConfiguration
+
+  init(_ given: ServiceSettings) throws {
+    var settings = given
+    let folder = settings.required("state", example: "/var/lib/godwit/migration", Setting.folder)
+    let bindings = settings.bindings()
+    let key = settings.signingKey()
+    let callers = settings.callers("front:/etc/godwit/front.key.pub")
+    let clouds = settings.endpoint("clouds-url")
+    let publicURL = settings.required("public-url", example: "https://godwit.example.com:8443") { text in
+      guard case .web(let url, _) = try Setting.endpoint(text, ca: nil) else {
+        throw ConfigurationError("Agents cannot reach '\(text)'.", remedy: "Give https://HOST:PORT.")
+      }
+      return url.hasSuffix("/") ? String(url.dropLast()) : url
+    }
+    let ca = settings.required("public-ca", example: "/etc/godwit/ca.pem", Setting.content)
+    let certificate = settings.optional("enrolment-certificate", Setting.content)
+    let agent = settings.optional("agent-binary", Setting.file)
+    let lease = settings.optional("lease-seconds", Setting.seconds)
+    guard let folder, let bindings, let key, let callers, let clouds, let publicURL, let ca, settings.isGood else {
+      throw settings.failure
+    }
+    configuration = .init(
+      database: folder + "/migration.sqlite", key: key, bindings: bindings, callers: callers, clouds: clouds,
+      publicURL: publicURL, certificateAuthority: ca, enrolmentCertificate: certificate, agentBinary: agent,
+      leaseSeconds: lease ?? 30)
+  }
+
+  func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) throws -> any Service {
+    try MigrationService(configuration: configuration, logger: logger, onRunning: onRunning)
+  }
+}
