@@ -69,9 +69,12 @@ public struct CloudsService: Service {
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
       installation: try await ledger.installation())
     let verifier = ServiceTokenVerifier(audience: Self.name, keys: configuration.callers)
+    let status = ServiceStatus(
+      Self.name, checks: [.database(database), .key(configuration.folder + "/secrets.key")], logger: logger)
     let servers: [any Service] = configuration.bindings.map { binding in
       HTTPServer(
-        binding, logger: logger, onRunning: onRunning, routes: { router in routes.add(to: router, verifier: verifier) })
+        binding, logger: logger, status: status, onRunning: onRunning,
+        routes: { router in routes.add(to: router, verifier: verifier) })
     }
     try await ServiceGroup(configuration: .init(services: [reconciler] + servers, logger: logger)).run()
   }

@@ -9,6 +9,8 @@ public struct MigrationConfiguration: Sendable {
   /// Signs grants, agents' access tokens and the tokens shown to the clouds service. Gateways and the clouds service
   /// are given the public half.
   public var key: AgentKey
+  /// Where that key is kept; it must stay there for the service to be ready.
+  public var keyFile: String?
   /// Where it listens; more than one address is fine (a Unix socket for the other services, TLS for agents).
   public var bindings: [HTTPServer.Binding]
   /// Public keys (32 bytes) of the services that may call the tenants' routes, by name.
@@ -35,13 +37,14 @@ public struct MigrationConfiguration: Sendable {
   public var faults: FaultPoints
 
   public init(
-    database: String, key: AgentKey, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
+    database: String, key: AgentKey, keyFile: String? = nil, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
     clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
     agentBinary: String? = nil, pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30,
     agentSilence: Double = 60, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
-    (self.database, self.key, self.bindings, self.callers) = (database, key, bindings, callers)
+    (self.database, self.key, self.keyFile) = (database, key, keyFile)
+    (self.bindings, self.callers) = (bindings, callers)
     (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
     self.enrolmentCertificate = enrolmentCertificate
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)

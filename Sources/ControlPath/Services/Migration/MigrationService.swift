@@ -10,6 +10,7 @@ import Workflows
 /// configuration says; it ends by graceful shutdown.
 public struct MigrationService: Service {
   private let orchestrator: Orchestrator
+  private let status: ServiceStatus
   private let onRunning: @Sendable (HTTPServer.Place) async -> Void
 
   /// Opens the database.
@@ -23,6 +24,11 @@ public struct MigrationService: Service {
     let database = try MigrationDatabase(path: configuration.database)
     orchestrator = Orchestrator(
       configuration: configuration, database: database, store: try SQLiteWorkflowStore(database.pool), logger: logger)
+    status = ServiceStatus(
+      "migration",
+      checks: [.database(database.pool), try .service("clouds", configuration.clouds)]
+        + (configuration.keyFile.map { [.key($0)] } ?? []), logger: logger)
+    WorkflowMetrics(registry: status.metrics).addGauges(orchestrator)
   }
 
   /// Adds the routes to a server of the caller's, behind its own middleware.
@@ -41,9 +47,10 @@ public struct MigrationService: Service {
       configuration: .init(
         owner: Identifier.make("worker"), pollInterval: configuration.pollInterval,
         leaseSeconds: configuration.leaseSeconds),
-      clock: configuration.clock, faults: configuration.faults, logger: orchestrator.logger)
+      clock: configuration.clock, faults: configuration.faults,
+      onStep: WorkflowMetrics(registry: status.metrics).note, logger: orchestrator.logger)
     let servers = configuration.bindings.map {
-      HTTPServer($0, logger: orchestrator.logger, onRunning: onRunning, routes: addRoutes)
+      HTTPServer($0, logger: orchestrator.logger, status: status, onRunning: onRunning, routes: addRoutes)
     }
     let group = ServiceGroup(
       configuration: .init(

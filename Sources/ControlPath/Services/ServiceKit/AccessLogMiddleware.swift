@@ -2,7 +2,7 @@ import HTTPTypes
 public import Hummingbird
 import Logging
 
-/// One log line for each request: method, path without query, status, milliseconds. `debug` below 500, `error` from there.
+/// One log line for each request: method, path without query, route template, status, milliseconds. `debug` below 500, `error` from there.
 public struct AccessLogMiddleware: RouterMiddleware {
   public typealias Context = ServiceContext
 
@@ -18,6 +18,7 @@ public struct AccessLogMiddleware: RouterMiddleware {
       level: response.status.code >= 500 ? .error : .debug, "request",
       metadata: [
         "http.method": .string(request.method.rawValue), "http.path": .string(request.uri.path),
+        "http.route": .string(context.endpointPath ?? "none"),
         "http.status": .stringConvertible(response.status.code),
         "http.milliseconds": .stringConvertible((milliseconds * 10).rounded() / 10)
       ])

@@ -34,6 +34,7 @@ public struct Forwarder: Sendable {
     for field in request.headers where !Self.dropped.contains(field.name.canonicalName) {
       outgoing.headers.add(name: field.name.rawName, value: field.value)
     }
+    RequestTrace.current?.apply(to: &outgoing.headers)
     if let authorization { outgoing.headers.replaceOrAdd(name: "Authorization", value: authorization) }
     outgoing.headers.replaceOrAdd(name: "X-Forwarded-Proto", value: "https")
     if let host = request.head.authority { outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: host) }
@@ -68,6 +69,7 @@ public struct Forwarder: Sendable {
   /// What belongs to one connection, or is set anew here.
   private static let dropped: Set<String> = [
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding",
-    "upgrade", "host", "content-length", "date", "expect", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for"
+    "upgrade", "host", "content-length", "date", "expect", "x-forwarded-host", "x-forwarded-proto", "x-forwarded-for",
+    "x-request-id", "traceparent", "tracestate"
   ]
 }

@@ -8,7 +8,8 @@ public import NIOSSL
 public import ServiceLifecycle
 import Synchronization
 
-/// One listening address of one service: request ids, problems and the access log in front of the given routes.
+/// One listening address of one service: request ids, metrics, problems and the access log in front of the given routes.
+/// Graceful shutdown stops taking connections and lets the requests under way end.
 public struct HTTPServer: Service {
   public enum Binding: Sendable {
     /// A Unix socket, mode 0600. The folder must be the owner's alone (0700): it covers the instant between `bind` and
@@ -41,16 +42,20 @@ public struct HTTPServer: Service {
   private let routes: @Sendable (Router<ServiceContext>) -> Void
   private let binding: Binding
   private let logger: Logger
+  private let status: ServiceStatus?
   private let onRunning: @Sendable (Place) async -> Void
 
   /// - Parameters:
+  ///   - status: what is served at `/healthz` and beside it, and counts requests.
   ///   - routes: adds the service's own middleware and routes.
   ///   - onRunning: called once it accepts connections.
   public init(
-    _ binding: Binding, logger: Logger, onRunning: @escaping @Sendable (Place) async -> Void = { _ in },
+    _ binding: Binding, logger: Logger, status: ServiceStatus? = nil,
+    onRunning: @escaping @Sendable (Place) async -> Void = { _ in },
     routes: @escaping @Sendable (Router<ServiceContext>) -> Void
   ) {
-    (self.binding, self.logger, self.onRunning, self.routes) = (binding, logger, onRunning, routes)
+    (self.binding, self.logger, self.status) = (binding, logger, status)
+    (self.onRunning, self.routes) = (onRunning, routes)
   }
 
   /// Serves until graceful shutdown or cancellation.
@@ -58,8 +63,11 @@ public struct HTTPServer: Service {
   public func run() async throws {
     let (address, builder) = try listener()
     let router = Router(context: ServiceContext.self)
+    router.add(middleware: TraceMiddleware())
     router.add(middleware: AccessLogMiddleware())
+    if let status { router.add(middleware: MetricsMiddleware(metrics: status.metrics)) }
     router.add(middleware: ProblemMiddleware())
+    status?.add(to: router)
     routes(router)
     let application = Application(
       router: router, server: builder, configuration: .init(address: address, serverName: nil),
@@ -113,11 +121,13 @@ extension HTTPServer.Place: CustomStringConvertible {
 extension HTTPServer {
   /// Runs a server while `body` runs, and ends it after: for tests and for programs that need it a moment.
   public static func whileRunning<Value: Sendable>(
-    _ binding: Binding, logger: Logger, routes: @escaping @Sendable (Router<ServiceContext>) -> Void,
+    _ binding: Binding, logger: Logger, status: ServiceStatus? = nil,
+    routes: @escaping @Sendable (Router<ServiceContext>) -> Void,
     _ body: @escaping @Sendable (Place) async throws -> Value
   ) async throws -> Value {
     let (places, continuation) = AsyncStream.makeStream(of: Place.self)
-    let server = HTTPServer(binding, logger: logger, onRunning: { continuation.yield($0) }, routes: routes)
+    let server = HTTPServer(
+      binding, logger: logger, status: status, onRunning: { continuation.yield($0) }, routes: routes)
     return try await withThrowingTaskGroup(of: Value?.self) { group in
       group.addTask {
         defer { continuation.finish() }

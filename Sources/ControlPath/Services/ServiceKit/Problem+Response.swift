@@ -5,7 +5,22 @@ import NIOCore
 public import Wire
 
 extension Problem: ResponseGenerator {
-  /// `application/problem+json` (RFC 9457) with this problem's status.
+  struct Answer: Encodable {
+    var problem: Problem
+    var requestId: String?
+    enum Keys: CodingKey { case requestId }
+
+    func encode(to encoder: any Encoder) throws {
+      try problem.encode(to: encoder)
+      var own = encoder.container(keyedBy: Keys.self)
+      try own.encodeIfPresent(requestId, forKey: .requestId)
+    }
+  }
+
+  /// As callers see it.
+  var answer: Answer { Answer(problem: self, requestId: RequestTrace.current?.requestID) }
+
+  /// `application/problem+json` (RFC 9457) with this problem's status, and the request's id as `requestId`.
   public func response(from request: Request, context: some RequestContext) throws -> Response {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -13,7 +28,7 @@ extension Problem: ResponseGenerator {
     if status == 503 || status == 429 { headers[.retryAfter] = "1" }
     return Response(
       status: .init(code: status), headers: headers,
-      body: .init(byteBuffer: ByteBuffer(bytes: try encoder.encode(self))))
+      body: .init(byteBuffer: ByteBuffer(bytes: try encoder.encode(answer))))
   }
 }
 

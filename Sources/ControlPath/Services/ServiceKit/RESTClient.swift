@@ -148,6 +148,7 @@ extension RESTClient {
       request.body = .bytes(body)
       request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
     }
+    (RequestTrace.current ?? RequestTrace()).apply(to: &request.headers)
     if let value = try authorization() { request.headers.replaceOrAdd(name: "Authorization", value: value) }
     do { return try await exchange(request, limit) } catch let problem as Problem
       where problem.code == "unreachable" && repeats && method != .POST && !Task.isCancelled

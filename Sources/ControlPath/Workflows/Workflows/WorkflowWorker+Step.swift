@@ -20,6 +20,7 @@ extension WorkflowWorker {
       return
     }
     try faults.reach(name, .after)
+    onStep(FinishedStep(record, change))
     if let outcome = change.outcome {
       logger.info(
         "workflow.ended",
@@ -129,6 +130,14 @@ extension WorkflowWorker {
     return WorkflowChange(
       step: record.step, state: record.state, attempts: failures, wakeAt: clock.now().addingTimeInterval(delay),
       outcome: nil, problem: cleaningUp ? record.problem : problem)
+  }
+}
+
+extension FinishedStep {
+  fileprivate init(_ record: WorkflowRecord, _ change: WorkflowChange) {
+    let isAgain = change.outcome == nil && change.step == record.step
+    let hasFailed = change.attempts > 0 || change.outcome == .failed
+    self.init(kind: record.kind, step: record.step, result: hasFailed ? .failed : isAgain ? .waiting : .done)
   }
 }
 

@@ -29,17 +29,19 @@ public struct WorkflowWorker: Service {
   /// 0..<1, for the jitter of retries.
   let random: @Sendable () -> Double
   let faults: FaultPoints
+  let onStep: @Sendable (FinishedStep) -> Void
   let logger: Logger
   private let signals: AsyncStream<Void>
   private let signal: AsyncStream<Void>.Continuation
 
+  /// - Parameter onStep: told of each step once it is committed.
   public init(
     store: any WorkflowStore, catalog: WorkflowCatalog, configuration: Configuration,
     clock: WorkflowClock = .system, random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
-    faults: FaultPoints = .none, logger: Logger
+    faults: FaultPoints = .none, onStep: @escaping @Sendable (FinishedStep) -> Void = { _ in }, logger: Logger
   ) {
     (self.store, self.catalog, self.configuration, self.clock) = (store, catalog, configuration, clock)
-    (self.random, self.faults, self.logger) = (random, faults, logger)
+    (self.random, self.faults, self.onStep, self.logger) = (random, faults, onStep, logger)
     (signals, signal) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
   }
 
@@ -124,6 +126,18 @@ public struct WorkflowWorker: Service {
       return nil
     }
   }
+}
+
+/// A step that ran and was committed.
+public struct FinishedStep: Hashable, Sendable {
+  public enum Result: String, Sendable {
+    case done, failed
+    /// What it waits for is not there yet; it runs again.
+    case waiting
+  }
+  public var kind: String
+  public var step: String
+  public var result: Result
 }
 
 /// How many steps run: changed by the steps' own tasks, hence the lock.

@@ -6,6 +6,8 @@ import ServiceLifecycle
 struct FrontHost {
   private let front: Front
   private let bindings: [HTTPServer.Binding]
+  private let token: AdminToken
+  private let checks: [ReadinessCheck]
 
   init(_ given: ServiceSettings) throws {
     var settings = given
@@ -17,7 +19,8 @@ struct FrontHost {
     let clouds = settings.endpoint("clouds-url")
     let migration = settings.endpoint("migration-url")
     guard let bindings, let key, let token, let clouds, let migration, settings.isGood else { throw settings.failure }
-    self.bindings = bindings
+    (self.bindings, self.token) = (bindings, token)
+    checks = [try .service("clouds", clouds), try .service("migration", migration)]
     front = Front(
       token: token, issuer: ServiceTokenIssuer(name: "front", key: key),
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
@@ -25,7 +28,11 @@ struct FrontHost {
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) -> any Service {
-    let servers = bindings.map { HTTPServer($0, logger: logger, onRunning: onRunning, routes: front.add) }
+    // Everybody reaches the front, and its metrics are the administrator's.
+    let status = ServiceStatus("front", checks: checks, logger: logger, metricsToken: token)
+    let servers = bindings.map {
+      HTTPServer($0, logger: logger, status: status, onRunning: onRunning, routes: front.add)
+    }
     return ServiceGroup(configuration: .init(services: servers, logger: logger))
   }
 }

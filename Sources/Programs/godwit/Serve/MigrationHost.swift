@@ -11,7 +11,7 @@ struct MigrationHost {
     var settings = given
     let folder = settings.required("state", example: "/var/lib/godwit/migration", Setting.folder)
     let bindings = settings.bindings()
-    let key = settings.signingKey()
+    let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers("front:/etc/godwit/front.key.pub")
     let clouds = settings.endpoint("clouds-url")
     let publicURL = settings.required("public-url", example: "https://godwit.example.com:8443") { text in
@@ -28,7 +28,8 @@ struct MigrationHost {
       throw settings.failure
     }
     configuration = .init(
-      database: folder + "/migration.sqlite", key: key, bindings: bindings, callers: callers, clouds: clouds,
+      database: folder + "/migration.sqlite", key: key, keyFile: keyFile, bindings: bindings, callers: callers,
+      clouds: clouds,
       publicURL: publicURL, certificateAuthority: ca, enrolmentCertificate: certificate, agentBinary: agent,
       leaseSeconds: lease ?? 30)
   }

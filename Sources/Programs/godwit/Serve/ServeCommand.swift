@@ -2,7 +2,6 @@ import ArgumentParser
 import Foundation
 import Glibc
 import Logging
-import Logs
 import ServiceKit
 import ServiceLifecycle
 import UnixSignals
@@ -36,7 +35,7 @@ struct ServeCommand: AsyncParsableCommand {
     var settings = try ServiceSettings(
       service: service.rawValue, file: config, environment: ProcessInfo.processInfo.environment)
     let level = settings.optional("log-level", Setting.logLevel) ?? .info
-    LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: level) }
+    JSONLines.bootstrap(level)
     let name = service.rawValue
     let made = try service.make(settings) { place in
       print(#"{"listening":"\#(place)","service":"\#(name)"}"#)

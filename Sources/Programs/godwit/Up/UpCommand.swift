@@ -3,7 +3,6 @@ import Clouds
 import Foundation
 import Glibc
 import Logging
-import Logs
 import ServiceKit
 import ServiceLifecycle
 import UnixSignals
@@ -32,7 +31,7 @@ struct UpCommand: AsyncParsableCommand {
   func run() async throws {
     umask(0o077)
     let level = try Setting.logLevel(logLevel)
-    LoggingSystem.bootstrap { JSONLogHandler(label: $0, level: level) }
+    JSONLines.bootstrap(level)
     let installation = try Installation(folder: URL(fileURLWithPath: state).standardizedFileURL.path)
     let plan = try Plan(self, installation)
     let logger = Logger(label: "up")

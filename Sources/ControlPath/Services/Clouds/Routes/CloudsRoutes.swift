@@ -14,7 +14,6 @@ struct CloudsRoutes: Sendable {
   let installation: String
 
   func add(to router: Router<ServiceContext>, verifier: ServiceTokenVerifier) {
-    router.get("healthz") { _, _ in HTTPResponse.Status.noContent }
     let tenants = router.group("v1/tenants/:tenant").add(middleware: ServiceTokenMiddleware(verifier))
     addTargets(tenants)
     addVolumes(tenants)

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import NIOCore
 import ServiceKit
+import ServiceLifecycle
 import Wire
 import Workflows
 
@@ -42,7 +43,8 @@ struct AgentRoutes: Sendable {
     router.get("v1/agent/download/linux-x86_64") { _, _ in try download() }
   }
 
-  /// Open commands, at once when this process of the agent does not know one, else when the wait is over.
+  /// Open commands, at once when this process of the agent does not know one, else when the wait is over or
+  /// the service is stopping.
   private func commands(_ source: SourceRow, instance: String?, wait: Int) async throws -> [AgentCommand] {
     let database = orchestrator.database
     let end = ContinuousClock.now + .seconds(wait)
@@ -55,7 +57,7 @@ struct AgentRoutes: Sendable {
         ).order(Column("rowid")).fetchAll(db)
       }
       let isNews = open.contains { $0.knownTo != me }
-      if isNews || ContinuousClock.now >= end {
+      if isNews || ContinuousClock.now >= end || Task.isShuttingDownGracefully {
         if isNews {
           try await database.write { db in
             for command in open {
