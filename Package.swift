@@ -134,6 +134,9 @@ let package = Package(
         logging,
         serviceLifecycle
       ]),
+    library(
+      "Operations", in: "ControlPath/Services",
+      ["ServiceKit", "Wire", hummingbird, httpTypes, grdb, logging, serviceLifecycle]),
     library("Client", in: "ControlPath", ["ServiceKit", "Machines", "Wire", asyncHTTPClient, nioCore, nioHTTP1]),
 
     // The local cloud and the repair of clones.
@@ -172,7 +175,8 @@ let package = Package(
     program(
       "godwit",
       [
-        "Client", "ServiceKit", "Migration", "Clouds", "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire",
+        "Client", "ServiceKit", "Migration", "Clouds", "Operations", "Providers", "Local", "Fakes", "Conformance",
+        "Machines", "Wire",
         "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
       ]),
 
@@ -181,7 +185,8 @@ let package = Package(
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
         "Gateway", "Repair", "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds",
-        "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging, serviceLifecycle,
+        "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging,
+        serviceLifecycle,
         nioHTTP1, hummingbird, httpTypes, grdb
       ]),
     tests(
@@ -194,8 +199,10 @@ let package = Package(
       "Integration",
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
-        "Hypervisor", "Local", "Providers", "Migration", "Clouds", "ServiceKit", "Workflows", "WorkflowSQLite", "Fakes",
-        "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto, nioCore, nioPosix, nioSSL,
+        "Hypervisor", "Local", "Providers", "Migration", "Clouds", "Operations", "ServiceKit", "Workflows",
+        "WorkflowSQLite",
+        "Fakes", "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto, nioCore, nioPosix,
+        nioSSL,
         asyncHTTPClient, logging, nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])

@@ -73,6 +73,19 @@ public struct PlatformClient: Sendable {
     try await all(path("migrations", migration, "events"))
   }
 
+  /// The newest entries of the tenant's audit.
+  public func audit(last count: Int) async throws -> [AuditAPI.Entry] {
+    var (entries, after) = ([AuditAPI.Entry](), "")
+    while entries.count < count {
+      let page: MigrationAPI.Page<AuditAPI.Entry> = try await rest.get(
+        path("audit") + "?limit=\(min(count - entries.count, 200))" + after)
+      entries += page.items
+      guard let next = page.next else { break }
+      after = "&after=" + next
+    }
+    return entries
+  }
+
   // MARK: Launches
 
   public func launch(_ migration: String, _ wish: MigrationAPI.LaunchWish) async throws -> MigrationAPI.Launch {

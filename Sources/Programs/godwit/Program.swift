@@ -7,6 +7,7 @@ import ArgumentParser
       UpCommand.self, DownCommand.self, ServeCommand.self, KeyCommand.self, SourceCommand.self, MigrateCommand.self,
       VerifyCommand.self,
       EvidenceCommand.self,
+      AuditCommand.self,
       LoginToCommand.self,
       ProviderCommand.self
     ])

@@ -10,7 +10,7 @@ final class ServedPlatform: Sendable {
   let ports: [String: Int]
   private let running = Mutex<[String: Served]>([:])
 
-  static let services = ["clouds", "migration", "front"]
+  static let services = ["operations", "clouds", "migration", "front"]
 
   /// Writes keys and settings. The services also listen on the plane's sockets, so that its owners and agents find them.
   init(_ plane: ControlPlane) throws {
@@ -18,7 +18,7 @@ final class ServedPlatform: Sendable {
     var ports: [String: Int] = [:]
     for service in Self.services { ports[service] = try ControlPlane.freePort() }
     self.ports = ports
-    for name in ["front", "migration", "gateway"] {
+    for name in ["front", "migration", "clouds", "operations", "gateway"] {
       try SigningKey.publish(try plane.key(name), file: "\(plane.folder)/\(name).key")
     }
     _ = try AdminToken.open(file: plane.folder + "/admin.token")
@@ -39,8 +39,14 @@ final class ServedPlatform: Sendable {
     let folder = plane.folder
     let listen = "127.0.0.1:\(ports[service] ?? 0)"
     return switch service {
+    case "operations":
+      [
+        "state": folder + "/operations", "listen": listen, "key-file": folder + "/operations.key",
+        "callers": ["front", "migration", "clouds"].map { "\($0):\(folder)/\($0).key.pub" }.joined(separator: ",")
+      ]
     case "clouds":
       [
+        "key-file": folder + "/clouds.key", "operations-url": url("operations"),
         "state": folder + "/clouds", "listen": "\(listen), unix:\(plane.cloudsSocket)",
         "callers": "front:\(folder)/front.key.pub, migration:\(folder)/migration.key.pub",
         "gateway-url": plane.gatewayURL, "gateway-ca": folder + "/ca/ca.pem", "gateway-key": folder + "/gateway.key.pub"
@@ -49,12 +55,13 @@ final class ServedPlatform: Sendable {
       [
         "state": folder + "/migration", "listen": "\(listen), unix:\(plane.migrationSocket)",
         "key-file": folder + "/migration.key", "callers": "front:\(folder)/front.key.pub", "clouds-url": url("clouds"),
+        "operations-url": url("operations"),
         "public-url": plane.publicURL, "public-ca": folder + "/ca/ca.pem", "lease-seconds": "1"
       ]
     default:
       [
         "listen": listen, "key-file": folder + "/front.key", "admin-token-file": folder + "/admin.token",
-        "clouds-url": url("clouds"), "migration-url": url("migration")
+        "clouds-url": url("clouds"), "migration-url": url("migration"), "operations-url": url("operations")
       ]
     }
   }
@@ -95,12 +102,13 @@ struct Served: Sendable {
   private let output: FileHandle
   private let log: String
 
-  init(_ arguments: [String], log: String) throws {
+  init(_ arguments: [String], log: String, environment: [String: String] = [:]) throws {
     self.log = log
     process = Process()
     process.executableURL = URL(filePath: "/usr/bin/env")
     // Foundation's children get a mask that blocks the signals that end them.
     process.arguments = ["--default-signal", SyncBench.program("godwit")] + arguments
+    process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     let pipe = Pipe()
     output = pipe.fileHandleForReading
     process.standardOutput = pipe
@@ -111,14 +119,17 @@ struct Served: Sendable {
     try process.run()
   }
 
+  /// What it writes first.
+  func firstOutput() throws -> Data {
+    let data = output.availableData
+    guard !data.isEmpty else { throw NotStarted(log: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "") }
+    return data
+  }
+
   func isListening(addresses: Int) throws {
     var lines = 0
     while lines < addresses {
-      let data = output.availableData
-      guard !data.isEmpty else {
-        throw NotStarted(log: (try? String(contentsOfFile: log, encoding: .utf8)) ?? "")
-      }
-      lines += data.count { $0 == 0x0A }
+      lines += try firstOutput().count { $0 == 0x0A }
     }
   }
 

@@ -17,12 +17,14 @@ public struct CloudsService: Service {
     public var gateways: [CloudsAPI.Gateway]
     /// How providers are made, by kind: `local`, `fake`.
     public var providers: [String: ProviderFactory]
+    /// Without it audit events stay in the outbox.
+    public var audit: AuditDelivery?
     public init(
       folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], gateways: [CloudsAPI.Gateway],
-      providers: [String: ProviderFactory]
+      providers: [String: ProviderFactory], audit: AuditDelivery? = nil
     ) {
       (self.folder, self.bindings, self.callers) = (folder, bindings, callers)
-      (self.gateways, self.providers) = (gateways, providers)
+      (self.gateways, self.providers, self.audit) = (gateways, providers, audit)
     }
   }
 
@@ -66,6 +68,7 @@ public struct CloudsService: Service {
     let targets = Targets(database: database, box: box, factories: configuration.providers)
     let reconciler = Reconciler(ledger: ledger, targets: targets, pace: pace, logger: logger)
     let routes = CloudsRoutes(
+      auditor: Auditor(service: Self.name, writer: database),
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
       installation: try await ledger.installation())
     let verifier = ServiceTokenVerifier(audience: Self.name, keys: configuration.callers)
@@ -76,6 +79,11 @@ public struct CloudsService: Service {
         binding, logger: logger, status: status, onRunning: onRunning,
         routes: { router in routes.add(to: router, verifier: verifier) })
     }
-    try await ServiceGroup(configuration: .init(services: [reconciler] + servers, logger: logger)).run()
+    status.metrics.gaugeAuditOutbox(of: database)
+    let sender = try configuration.audit.map {
+      try AuditSender(service: Self.name, key: $0.key, operations: $0.operations, writer: database, logger: logger)
+    }
+    let services = [reconciler] + servers + (sender.map { [$0] } ?? [])
+    try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
   }
 }

@@ -16,6 +16,8 @@ public struct MigrationConfiguration: Sendable {
   /// Public keys (32 bytes) of the services that may call the tenants' routes, by name.
   public var callers: [String: [UInt8]]
   public var clouds: RESTClient.Endpoint
+  /// Takes the audit events; without it they stay in the outbox.
+  public var operations: RESTClient.Endpoint?
   /// `https://HOST:PORT` as agents reach this service; key proofs are checked against it.
   public var publicURL: String
   /// PEM of the CA that agents are to trust; part of the line to paste.
@@ -38,13 +40,14 @@ public struct MigrationConfiguration: Sendable {
 
   public init(
     database: String, key: AgentKey, keyFile: String? = nil, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
-    clouds: RESTClient.Endpoint, publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
+    clouds: RESTClient.Endpoint, operations: RESTClient.Endpoint? = nil, publicURL: String,
+    certificateAuthority: String, enrolmentCertificate: String? = nil,
     agentBinary: String? = nil, pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30,
     agentSilence: Double = 60, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.keyFile) = (database, key, keyFile)
-    (self.bindings, self.callers) = (bindings, callers)
+    (self.bindings, self.callers, self.operations) = (bindings, callers, operations)
     (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
     self.enrolmentCertificate = enrolmentCertificate
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)

@@ -28,6 +28,7 @@ public struct MigrationService: Service {
       "migration",
       checks: [.database(database.pool), try .service("clouds", configuration.clouds)]
         + (configuration.keyFile.map { [.key($0)] } ?? []), logger: logger)
+    status.metrics.gaugeAuditOutbox(of: database.pool)
     WorkflowMetrics(registry: status.metrics).addGauges(orchestrator)
   }
 
@@ -36,6 +37,7 @@ public struct MigrationService: Service {
     AgentRoutes(orchestrator: orchestrator).add(to: router)
     let verifier = ServiceTokenVerifier(audience: "migration", keys: orchestrator.configuration.callers)
     let tenant = router.group("v1/tenants/{tenant}").add(middleware: ServiceTokenMiddleware(verifier))
+      .add(middleware: AuditMiddleware(orchestrator.auditor))
     TenantRoutes(orchestrator: orchestrator).add(to: tenant)
     MigrationRoutes(orchestrator: orchestrator).add(to: tenant)
   }
@@ -52,11 +54,16 @@ public struct MigrationService: Service {
     let servers = configuration.bindings.map {
       HTTPServer($0, logger: orchestrator.logger, status: status, onRunning: onRunning, routes: addRoutes)
     }
+    let sender = try configuration.operations.map {
+      try AuditSender(
+        service: "migration", key: configuration.key, operations: $0, writer: orchestrator.database.pool,
+        logger: orchestrator.logger)
+    }
     let group = ServiceGroup(
       configuration: .init(
         services: servers.map { .init(service: $0) } + [
           .init(service: Scheduler(orchestrator: orchestrator)), .init(service: worker)
-        ], logger: orchestrator.logger))
+        ] + (sender.map { [.init(service: $0)] } ?? []), logger: orchestrator.logger))
     try await group.run()
   }
 }

@@ -59,5 +59,7 @@ extension HTTPField.Name {
   public static let requestID = HTTPField.Name("X-Request-ID")!
   /// Host and scheme that the caller of the front used: `X-Forwarded-Host`, `X-Forwarded-Proto`.
   public static let forwardedHost = HTTPField.Name("X-Forwarded-Host")!
+  /// The address that called the front: `X-Forwarded-For`.
+  public static let forwardedFor = HTTPField.Name("X-Forwarded-For")!
   public static let forwardedProto = HTTPField.Name("X-Forwarded-Proto")!
 }

@@ -7,6 +7,8 @@ public struct ServiceToken: Codable, Hashable, Sendable {
   public var iss: String
   /// The called service: `clouds`.
   public var aud: String
+  /// For whom the calling service asks, as it has checked: `admin`; nil where it asks for itself.
+  public var sub: String?
   /// The tenant, or `*` for every one.
   public var tenant: String
   /// Seconds since 1970.
@@ -29,9 +31,11 @@ public struct ServiceTokenIssuer: Sendable {
   public init(name: String, key: AgentKey) { (self.name, self.key) = (name, key) }
 
   /// A fresh token for one call or a few.
-  public func token(for audience: String, tenant: String, now: Date = Date()) throws -> String {
+  /// - Parameter subject: for whom; nil for the service itself.
+  public func token(for audience: String, tenant: String, subject: String? = nil, now: Date = Date()) throws -> String {
     let seconds = Int(now.timeIntervalSince1970)
-    let claims = ServiceToken(iss: name, aud: audience, tenant: tenant, iat: seconds, exp: seconds + ServiceToken.life)
+    let claims = ServiceToken(
+      iss: name, aud: audience, sub: subject, tenant: tenant, iat: seconds, exp: seconds + ServiceToken.life)
     return try CompactJWS.sign(claims, header: .init(typ: ServiceToken.type), with: key)
   }
 }

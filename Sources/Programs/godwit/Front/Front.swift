@@ -11,8 +11,9 @@ struct Front: Sendable {
   let issuer: ServiceTokenIssuer
   let clouds: Forwarder
   let migration: Forwarder
+  let operations: Forwarder
 
-  /// The clouds service's collections; every other one is the migration service's.
+  /// The clouds service's collections; every other one but `audit` is the migration service's.
   private static let cloudsCollections: Set<String> = [
     "targets", "volumes", "snapshots", "machines", "ledger", "leaks", "owners", "gateways"
   ]
@@ -20,6 +21,10 @@ struct Front: Sendable {
   func add(to router: Router<ServiceContext>) {
     let methods: [HTTPRequest.Method] = [.get, .put, .post, .patch, .delete]
     let tenants = router.group("v1/tenants/:tenant/:collection").add(middleware: AdminTokenMiddleware(token))
+    router.group("v1/audit").add(middleware: AdminTokenMiddleware(token)).get("export") { request, context in
+      let token = try issuer.token(for: "operations", tenant: "*", subject: "admin")
+      return try await operations.forward(request, context, authorization: "Bearer " + token)
+    }
     for method in methods {
       tenants.on("", method: method, use: tenantRoute)
       tenants.on("**", method: method, use: tenantRoute)
@@ -35,8 +40,13 @@ struct Front: Sendable {
     guard let tenant = context.parameters.get("tenant"), let collection = context.parameters.get("collection") else {
       throw Problem.notFound("page")
     }
-    let isClouds = Self.cloudsCollections.contains(collection)
-    let token = try issuer.token(for: isClouds ? "clouds" : "migration", tenant: tenant)
-    return try await (isClouds ? clouds : migration).forward(request, context, authorization: "Bearer " + token)
+    let (name, service) =
+      if collection == "audit" {
+        ("operations", operations)
+      } else {
+        Self.cloudsCollections.contains(collection) ? ("clouds", clouds) : ("migration", migration)
+      }
+    let token = try issuer.token(for: name, tenant: tenant, subject: "admin")
+    return try await service.forward(request, context, authorization: "Bearer " + token)
   }
 }

@@ -13,11 +13,14 @@ struct CloudsHost {
     let folder = settings.required("state", example: "/var/lib/godwit/clouds", Setting.folder)
     let bindings = settings.bindings()
     let callers = settings.callers("front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub")
+    let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
     let gateway = Self.gateway(&settings)
-    guard let folder, let bindings, let callers, settings.isGood else { throw settings.failure }
+    guard let folder, let bindings, let callers, let key, let operations, settings.isGood else {
+      throw settings.failure
+    }
     configuration = .init(
       folder: folder, bindings: bindings, callers: callers, gateways: gateway.map { [$0] } ?? [],
-      providers: ProviderKinds.all)
+      providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key))
   }
 
   /// The gateway it hands out, where `gateway-url` names one.

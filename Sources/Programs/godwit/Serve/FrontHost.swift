@@ -18,13 +18,19 @@ struct FrontHost {
     }
     let clouds = settings.endpoint("clouds-url")
     let migration = settings.endpoint("migration-url")
-    guard let bindings, let key, let token, let clouds, let migration, settings.isGood else { throw settings.failure }
+    let operations = settings.endpoint("operations-url")
+    guard let bindings, let key, let token, let clouds, let migration, let operations, settings.isGood else {
+      throw settings.failure
+    }
     (self.bindings, self.token) = (bindings, token)
-    checks = [try .service("clouds", clouds), try .service("migration", migration)]
+    checks = [
+      try .service("clouds", clouds), try .service("migration", migration), try .service("operations", operations)
+    ]
     front = Front(
       token: token, issuer: ServiceTokenIssuer(name: "front", key: key),
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
-      migration: try Forwarder(name: "migration", endpoint: migration))
+      migration: try Forwarder(name: "migration", endpoint: migration),
+      operations: try Forwarder(name: "operations", endpoint: operations))
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) -> any Service {

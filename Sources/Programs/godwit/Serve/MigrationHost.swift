@@ -13,7 +13,7 @@ struct MigrationHost {
     let bindings = settings.bindings()
     let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers("front:/etc/godwit/front.key.pub")
-    let clouds = settings.endpoint("clouds-url")
+    let (clouds, operations) = (settings.endpoint("clouds-url"), settings.endpoint("operations-url"))
     let publicURL = settings.required("public-url", example: "https://godwit.example.com:8443") { text in
       guard case .web(let url, _) = try Setting.endpoint(text, ca: nil) else {
         throw ConfigurationError("Agents cannot reach '\(text)'.", remedy: "Give https://HOST:PORT.")
@@ -24,12 +24,12 @@ struct MigrationHost {
     let certificate = settings.optional("enrolment-certificate", Setting.content)
     let agent = settings.optional("agent-binary", Setting.file)
     let lease = settings.optional("lease-seconds", Setting.seconds)
-    guard let folder, let bindings, let key, let callers, let clouds, let publicURL, let ca, settings.isGood else {
-      throw settings.failure
-    }
+    guard let folder, let bindings, let key, let callers, let clouds, let operations, let publicURL, let ca,
+      settings.isGood
+    else { throw settings.failure }
     configuration = .init(
       database: folder + "/migration.sqlite", key: key, keyFile: keyFile, bindings: bindings, callers: callers,
-      clouds: clouds,
+      clouds: clouds, operations: operations,
       publicURL: publicURL, certificateAuthority: ca, enrolmentCertificate: certificate, agentBinary: agent,
       leaseSeconds: lease ?? 30)
   }

@@ -14,6 +14,7 @@ struct Installation {
   let frontKeyFile: String
   let migrationKey: AgentKey
   let migrationKeyFile: String
+  let (cloudsKeyFile, operationsKeyFile): (String, String)
   /// The gateway signs receipts with it; it lies where the gateway looks for it.
   let gatewayKey: AgentKey
   let gatewayKeyFile: String
@@ -26,6 +27,7 @@ struct Installation {
     self.folder = folder
     adminTokenFile = folder + "/admin.token"
     (frontKeyFile, migrationKeyFile) = (folder + "/keys/front.key", folder + "/keys/migration.key")
+    (cloudsKeyFile, operationsKeyFile) = (folder + "/keys/clouds.key", folder + "/keys/operations.key")
     gatewayKeyFile = folder + "/gateway/key"
     for sub in ["", "/keys", "/run", "/logs", "/gateway", "/hypervisor", "/migration"] {
       try PrivateFile.makeFolder(folder + sub)
@@ -36,8 +38,8 @@ struct Installation {
     frontKey = try SigningKey.open(file: frontKeyFile)
     migrationKey = try SigningKey.open(file: migrationKeyFile)
     gatewayKey = try SigningKey.open(file: gatewayKeyFile)
-    for (key, file) in [(frontKey, frontKeyFile), (migrationKey, migrationKeyFile), (gatewayKey, gatewayKeyFile)] {
-      try SigningKey.publish(key, file: file)
+    for file in [frontKeyFile, migrationKeyFile, cloudsKeyFile, operationsKeyFile, gatewayKeyFile] {
+      try SigningKey.publish(try SigningKey.open(file: file), file: file)
     }
     hypervisorToken = try AdminToken.open(file: folder + "/keys/hypervisor.token")
   }

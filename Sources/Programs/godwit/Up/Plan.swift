@@ -97,6 +97,7 @@ struct Plan: Sendable {
   func settings(of service: HostedService) throws -> ServiceSettings {
     let given =
       switch service {
+      case .operations: operations()
       case .clouds: try clouds()
       case .migration: try migration()
       case .front: try front()
@@ -110,9 +111,20 @@ struct Plan: Sendable {
     names.map { "\($0.key):\($0.value).pub" }.joined(separator: ",")
   }
 
+  private func operations() -> [String: String] {
+    [
+      "state": folder + "/operations", "listen": unix(.operations), "key-file": installation.operationsKeyFile,
+      "callers": callers([
+        "front": installation.frontKeyFile, "migration": installation.migrationKeyFile,
+        "clouds": installation.cloudsKeyFile
+      ])
+    ]
+  }
+
   private func clouds() throws -> [String: String] {
     var settings = [
-      "state": folder + "/clouds", "listen": unix(.clouds),
+      "state": folder + "/clouds", "listen": unix(.clouds), "key-file": installation.cloudsKeyFile,
+      "operations-url": unix(.operations),
       "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
     ]
     guard withGateway else { return settings }
@@ -129,6 +141,7 @@ struct Plan: Sendable {
     var settings = [
       "state": folder + "/migration", "listen": unix(.migration), "key-file": installation.migrationKeyFile,
       "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds), "public-url": publicURL,
+      "operations-url": unix(.operations),
       "public-ca": caFile, "enrolment-certificate": installation.authority.signerFile(.enrolment)
     ]
     settings["agent-binary"] = agent
@@ -140,7 +153,8 @@ struct Plan: Sendable {
     return [
       "listen": "\(host.contains(":") ? "[\(host)]" : host):\(port)", "tls-certificate": identity.certificateFile,
       "tls-key": identity.keyFile, "key-file": installation.frontKeyFile,
-      "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration)
+      "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration),
+      "operations-url": unix(.operations)
     ]
   }
 

@@ -1,4 +1,5 @@
 import GRDB
+import ServiceKit
 
 /// The clouds service's tables. Every row belongs to a tenant.
 enum CloudsSchema {
@@ -43,6 +44,7 @@ enum CloudsSchema {
       try database.create(index: "object_owner", on: "object", columns: ["tenant", "owner"])
       try database.create(index: "object_due", on: "object", columns: ["nextAt"])
     }
+    AuditOutbox.register(in: &migrator)
     return migrator
   }
 }

@@ -33,7 +33,7 @@ struct Ledger: Sendable {
   ) async throws -> LedgerRow {
     let encoded = try LedgerRow.encoded(wish)
     let time = now()
-    return try await database.write { database in
+    return try await database.audited { database in
       if var row = try Self.find(database, kind, tenant, id) {
         guard row.wanted else {
           throw Problem.conflict("\(kind.rawValue) \(id) is being deleted.", remedy: "Try again once it is gone.")
@@ -91,7 +91,7 @@ struct Ledger: Sendable {
   /// Marks an object to go. Nothing wanted may depend on it.
   func release(_ kind: LedgerRow.Kind, tenant: String, id: String) async throws -> LedgerRow? {
     let time = now()
-    return try await database.write { database in
+    return try await database.audited { database in
       guard var row = try Self.find(database, kind, tenant, id) else { return nil }
       guard row.wanted else { return row }
       if let user = try Self.dependent(on: row, database) {
@@ -122,7 +122,7 @@ struct Ledger: Sendable {
   /// Marks everything of an owner to go, attached or not.
   func releaseAll(tenant: String, owner: String) async throws {
     let time = now()
-    try await database.write { database in
+    try await database.audited { database in
       try database.execute(
         sql: "UPDATE object SET wanted = 0, nextAt = ?, attempts = 0 WHERE tenant = ? AND owner = ? AND wanted",
         arguments: [time, tenant, owner])
@@ -133,7 +133,7 @@ struct Ledger: Sendable {
   @discardableResult func update(
     _ row: LedgerRow, _ change: @escaping @Sendable (inout LedgerRow) throws -> Void
   ) async throws -> LedgerRow? {
-    try await database.write { database in
+    try await database.audited { database in
       guard var current = try Self.find(database, row.kind, row.tenant, row.id), current.key == row.key else {
         return nil
       }
@@ -144,7 +144,7 @@ struct Ledger: Sendable {
   }
 
   func remove(_ row: LedgerRow) async throws {
-    try await database.write { database in
+    try await database.audited { database in
       try database.execute(
         sql: "DELETE FROM object WHERE tenant = ? AND kind = ? AND id = ? AND key = ?",
         arguments: [row.tenant, row.kind.rawValue, row.id, row.key])

@@ -7,6 +7,7 @@ import Wire
 
 /// The service's REST face, `CloudsAPI` as JSON under `/v1/tenants/{tenant}`.
 struct CloudsRoutes: Sendable {
+  let auditor: Auditor
   let ledger: Ledger
   let targets: Targets
   let reconciler: Reconciler
@@ -15,6 +16,7 @@ struct CloudsRoutes: Sendable {
 
   func add(to router: Router<ServiceContext>, verifier: ServiceTokenVerifier) {
     let tenants = router.group("v1/tenants/:tenant").add(middleware: ServiceTokenMiddleware(verifier))
+      .add(middleware: AuditMiddleware(auditor))
     addTargets(tenants)
     addVolumes(tenants)
     addSnapshots(tenants)

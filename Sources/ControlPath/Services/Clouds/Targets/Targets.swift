@@ -41,7 +41,7 @@ final class Targets: Sendable {
     }
     try Self.check(endpoint: wish.endpoint)
     let sealed = try wish.secret.map { try box.seal($0, tenant: tenant, target: id) }
-    let row = try await database.write { database in
+    let row = try await database.audited { database in
       let old = try Self.find(database, tenant, id)
       let used = try Bool.fetchOne(
         database, sql: "SELECT 1 FROM object WHERE tenant = ? AND target = ?", arguments: [tenant, id])
@@ -71,7 +71,7 @@ final class Targets: Sendable {
   }
 
   func delete(tenant: String, id: String) async throws {
-    try await database.write { database in
+    try await database.audited { database in
       let used = try Bool.fetchOne(
         database, sql: "SELECT 1 FROM object WHERE tenant = ? AND target = ?", arguments: [tenant, id])
       guard used == nil else {

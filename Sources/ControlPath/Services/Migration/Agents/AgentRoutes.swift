@@ -15,10 +15,13 @@ struct AgentRoutes: Sendable {
   private var identity: AgentIdentity { AgentIdentity(orchestrator: orchestrator) }
 
   func add(to router: Router<ServiceContext>) {
-    router.post("v1/enrolments") { request, _ in
+    router.post("v1/enrolments") { request, context in
       let key = try await identity.proof(of: request, accessToken: nil)
       let enrolment = try await request.json(EnrolmentRequest.self)
-      let source = try await Enrolment(orchestrator: orchestrator).enrol(enrolment, key: key)
+      let source = try await orchestrator.auditor.during(
+        request, context, tenant: "*", actor: "agent:" + key.thumbprint, from: context.strangersAddress(request),
+        refusals: false
+      ) { try await Enrolment(orchestrator: orchestrator).enrol(enrolment, key: key) }
       try orchestrator.configuration.faults.reach("agent.enrolled", .after)
       return try JSONAnswer(identity.credential(for: source), status: .created)
     }

@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import Logging
+import ServiceKit
 import Wire
 import WorkflowSQLite
 import Workflows
@@ -12,6 +13,8 @@ struct Orchestrator: Sendable {
   let store: SQLiteWorkflowStore
   let logger: Logger
 
+  var auditor: Auditor { Auditor(service: "migration", writer: database.pool) }
+
   /// Seconds since 1970.
   func now() -> Int { Int(configuration.clock.now().timeIntervalSince1970) }
 
@@ -19,7 +22,7 @@ struct Orchestrator: Sendable {
 
   /// Creates a workflow under an id, in the transaction that makes it necessary; a second time nothing happens.
   func start<State: Codable & Sendable>(
-    _ workflow: Workflow<State>, at step: String? = nil, id: String, tenant: String, state: State, _ db: Database
+    _ workflow: Workflow<State>, at step: String? = nil, id: String, tenant: String, state: State, _ db: GRDB.Database
   ) throws {
     let now = configuration.clock.now()
     try SQLiteWorkflowStore.insert(

@@ -8,9 +8,15 @@ struct MigrationDatabase: Sendable {
 
   init(path: String) throws { pool = try ServiceKit.Database.open(path, migrations: Self.migrator) }
 
-  /// One transaction; GRDB makes every writing one IMMEDIATE.
+  /// One transaction; GRDB makes every writing one IMMEDIATE. In a user's request it holds its audit event, which is about
+  /// the row that `body` answers with.
   func write<T: Sendable>(_ body: @escaping @Sendable (GRDB.Database) throws -> T) async throws -> T {
-    try await pool.write(body)
+    try await pool.audited(
+      subject: { value in
+        (value as? any TenantRow).map { row in
+          AuditSubject(tenant: row.tenant, object: "\(type(of: row).databaseTableName) \(row.id)")
+        }
+      }, body)
   }
 
   func note(_ event: EventRow) async throws { try await write { try event.insert($0) } }
@@ -35,6 +41,7 @@ struct MigrationDatabase: Sendable {
         t.add(column: "check", .text)
       }
     }
+    AuditOutbox.register(in: &migrator)
     return migrator
   }
 
