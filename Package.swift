@@ -12,6 +12,7 @@ let strict: [SwiftSetting] = [
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let asyncHTTPClient = Target.Dependency.product(name: "AsyncHTTPClient", package: "async-http-client")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -115,6 +116,11 @@ let package = Package(
         nioHTTP1, nioSSL,
         x509, swiftASN1, crypto, grdb, logging, serviceLifecycle
       ]),
+    library(
+      "Identity", in: "ControlPath/Services",
+      [
+        "ServiceKit", "Wire", hummingbird, httpTypes, nioPosix, crypto, cryptoExtras, grdb, logging, serviceLifecycle
+      ]),
     library("Workflows", in: "ControlPath/Workflows", [logging, serviceLifecycle]),
     library("WorkflowSQLite", in: "ControlPath/Workflows", ["Workflows", grdb]),
     library("Providers", in: "ControlPath/Providers", ["Machines"]),
@@ -175,17 +181,17 @@ let package = Package(
     program(
       "godwit",
       [
-        "Client", "ServiceKit", "Migration", "Clouds", "Operations", "Providers", "Local", "Fakes", "Conformance",
-        "Machines", "Wire",
-        "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes, logging, serviceLifecycle, unixSignals
+        "Client", "ServiceKit", "Identity", "Migration", "Clouds", "Operations", "Providers", "Local", "Fakes",
+        "Conformance", "Machines", "Wire", "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes, logging,
+        serviceLifecycle, unixSignals
       ]),
 
     tests(
       "Unit",
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
-        "Gateway", "Repair", "Hypervisor", "ServiceKit", "Workflows", "WorkflowSQLite", "Migration", "Clouds",
-        "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging,
+        "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite", "Migration",
+        "Clouds", "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging,
         serviceLifecycle,
         nioHTTP1, hummingbird, httpTypes, grdb
       ]),
@@ -199,10 +205,9 @@ let package = Package(
       "Integration",
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
-        "Hypervisor", "Local", "Providers", "Migration", "Clouds", "Operations", "ServiceKit", "Workflows",
-        "WorkflowSQLite",
-        "Fakes", "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto, nioCore, nioPosix,
-        nioSSL,
+        "Hypervisor", "Local", "Providers", "Identity", "Migration", "Clouds", "Operations", "ServiceKit", "Workflows",
+        "WorkflowSQLite", "Fakes", "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto,
+        nioCore, nioPosix, nioSSL,
         asyncHTTPClient, logging, nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess
       ]),
     tests("EndToEnd", ["Machines", "Wire", "Fakes", "Client", "Repair", subprocess])

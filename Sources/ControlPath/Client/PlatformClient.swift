@@ -6,7 +6,7 @@ public import Wire
 
 /// The platform's REST API as the command line uses it, for one tenant.
 public struct PlatformClient: Sendable {
-  private let rest: RESTClient
+  let rest: RESTClient
   private let tenant: String
 
   public init(_ settings: ClientSettings) throws {
@@ -14,7 +14,7 @@ public struct PlatformClient: Sendable {
     tenant = settings.tenant
   }
 
-  private func path(_ parts: String...) -> String {
+  func path(_ parts: String...) -> String {
     (["v1", "tenants", tenant] + parts).map { RESTClient.path($0) }.joined()
   }
 
@@ -116,7 +116,7 @@ public struct PlatformClient: Sendable {
 
   // MARK: -
 
-  private func all<Item: Codable & Hashable & Sendable>(_ path: String) async throws -> [Item] {
+  func all<Item: Codable & Hashable & Sendable>(_ path: String) async throws -> [Item] {
     var items: [Item] = []
     var after = ""
     while true {
@@ -127,7 +127,7 @@ public struct PlatformClient: Sendable {
     }
   }
 
-  private func pick<Item>(
+  func pick<Item>(
     _ items: [Item], _ wanted: String, kind: String, list: String, id: (Item) -> String, name: (Item) -> String
   ) throws -> Item {
     if let exact = items.first(where: { id($0) == wanted }) { return exact }

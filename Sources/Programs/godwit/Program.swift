@@ -8,7 +8,9 @@ import ArgumentParser
       VerifyCommand.self,
       EvidenceCommand.self,
       AuditCommand.self,
-      LoginToCommand.self,
+      LoginToCommand.self, SignInCommand.self, SignOutCommand.self, SecondFactorCommand.self, TenantCommand.self,
+      UserCommand.self,
+      TokenCommand.self,
       ProviderCommand.self
     ])
 }

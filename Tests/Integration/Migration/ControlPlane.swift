@@ -1,5 +1,6 @@
 import Fakes
 import Foundation
+import Identity
 import Logging
 import Migration
 import ServiceKit
@@ -22,9 +23,12 @@ struct ControlPlane: Codable, Sendable {
   var gatewayURL = ""
   /// The CA's certificate on the migration service's key; without it no point has evidence.
   var enrolmentCertificate: String?
+  /// Whether the identity service runs too, and its access tokens are taken.
+  var hasIdentity = false
 
   var migrationSocket: String { folder + "/migration.sock" }
   var cloudsSocket: String { folder + "/clouds.sock" }
+  var identitySocket: String { folder + "/identity.sock" }
 
   func key(_ name: String) throws -> AgentKey { try SigningKey.open(file: "\(folder)/\(name).key") }
 
@@ -43,10 +47,11 @@ struct ControlPlane: Codable, Sendable {
       try self.gateway
       ?? CloudsAPI.Gateway(url: gatewayURL, ca: "", key: Base64URL.encode(try key("gateway").publicKey))
     let fake: ProviderFactory = { endpoint, secret in try FakeProvider(endpoint: endpoint, secret: secret).provider }
+    let users = try hasIdentity ? AccessTokenVerifier(KeyDirectory.of(.unix(path: identitySocket))) : nil
     let clouds = CloudsService(
       .init(
         folder: folder + "/clouds", bindings: [.unix(path: cloudsSocket)],
-        callers: ["migration": migration.publicKey, "front": front.publicKey], gateways: [handedOut],
+        callers: ["migration": migration.publicKey, "front": front.publicKey], users: users, gateways: [handedOut],
         providers: providers.merging(["fake": fake]) { $1 }),
       logger: logger,
       pace: .init(tick: 0.05, backoff: Backoff(base: 0.02, ceiling: 0.2), poll: 0.04, grace: 0.05, attempts: 50),
@@ -54,14 +59,23 @@ struct ControlPlane: Codable, Sendable {
     let service = try MigrationService(
       configuration: MigrationConfiguration(
         database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)] + bindings,
-        callers: ["front": front.publicKey], clouds: .unix(path: cloudsSocket), publicURL: publicURL,
+        callers: ["front": front.publicKey], users: users, clouds: .unix(path: cloudsSocket), publicURL: publicURL,
         certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
         enrolmentCertificate: enrolmentCertificate, pollInterval: 0.05, settleInterval: 0.05, leaseSeconds: 1,
         agentSilence: 2,
         clock: WorkflowClock(now: { Date(timeIntervalSince1970: now()) }, sleep: WorkflowClock.system.sleep),
         faults: faults),
       logger: logger)
-    return [clouds, service]
+    return try [clouds, service] + (hasIdentity ? [identity(logger)] : [])
+  }
+
+  var adminToken: AdminToken { get throws { try AdminToken.open(file: folder + "/admin.token") } }
+
+  private func identity(_ logger: Logger) throws -> IdentityService {
+    try IdentityService(
+      configuration: .init(
+        folder: folder + "/identity", bindings: [.unix(path: identitySocket)], bootstrap: try adminToken,
+        passwordCost: IdentityHarness.cheap), logger: logger)
   }
 
   /// Runs until cancelled.

@@ -10,7 +10,7 @@ final class ServedPlatform: Sendable {
   let ports: [String: Int]
   private let running = Mutex<[String: Served]>([:])
 
-  static let services = ["operations", "clouds", "migration", "front"]
+  static let services = ["identity", "operations", "clouds", "migration", "front"]
 
   /// Writes keys and settings. The services also listen on the plane's sockets, so that its owners and agents find them.
   init(_ plane: ControlPlane) throws {
@@ -39,9 +39,15 @@ final class ServedPlatform: Sendable {
     let folder = plane.folder
     let listen = "127.0.0.1:\(ports[service] ?? 0)"
     return switch service {
+    case "identity":
+      [
+        "state": folder + "/identity", "listen": listen, "admin-token-file": folder + "/admin.token",
+        "front-addresses": "127.0.0.1"
+      ]
     case "operations":
       [
         "state": folder + "/operations", "listen": listen, "key-file": folder + "/operations.key",
+        "identity-url": url("identity"),
         "callers": ["front", "migration", "clouds"].map { "\($0):\(folder)/\($0).key.pub" }.joined(separator: ",")
       ]
     case "clouds":
@@ -49,19 +55,22 @@ final class ServedPlatform: Sendable {
         "key-file": folder + "/clouds.key", "operations-url": url("operations"),
         "state": folder + "/clouds", "listen": "\(listen), unix:\(plane.cloudsSocket)",
         "callers": "front:\(folder)/front.key.pub, migration:\(folder)/migration.key.pub",
-        "gateway-url": plane.gatewayURL, "gateway-ca": folder + "/ca/ca.pem", "gateway-key": folder + "/gateway.key.pub"
+        "gateway-url": plane.gatewayURL, "gateway-ca": folder + "/ca/ca.pem",
+        "gateway-key": folder + "/gateway.key.pub",
+        "identity-url": url("identity")
       ]
     case "migration":
       [
         "state": folder + "/migration", "listen": "\(listen), unix:\(plane.migrationSocket)",
         "key-file": folder + "/migration.key", "callers": "front:\(folder)/front.key.pub", "clouds-url": url("clouds"),
-        "operations-url": url("operations"),
+        "operations-url": url("operations"), "identity-url": url("identity"),
         "public-url": plane.publicURL, "public-ca": folder + "/ca/ca.pem", "lease-seconds": "1"
       ]
     default:
       [
         "listen": listen, "key-file": folder + "/front.key", "admin-token-file": folder + "/admin.token",
-        "clouds-url": url("clouds"), "migration-url": url("migration"), "operations-url": url("operations")
+        "clouds-url": url("clouds"), "migration-url": url("migration"), "operations-url": url("operations"),
+        "identity-url": url("identity")
       ]
     }
   }

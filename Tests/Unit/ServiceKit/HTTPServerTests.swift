@@ -144,4 +144,25 @@ import Wire
       }
     }
   }
+
+  @Test("behind the forwarder the caller's address is the real one, whatever he says") func address() async throws {
+    try await withTemporaryFolder { folder in
+      let routes: @Sendable (Router<ServiceContext>) -> Void = { router in
+        router.get("who") { request, context in try JSONAnswer([context.address(of: request)]) }
+      }
+      try await HTTPServer.whileRunning(.unix(path: folder + "/in.sock"), logger: Self.quiet, routes: routes) { _ in
+        let forwarder = try Forwarder(name: "inner", endpoint: .unix(path: folder + "/in.sock"))
+        let outer: @Sendable (Router<ServiceContext>) -> Void = { router in
+          router.get("who") { try await forwarder.forward($0, $1) }
+        }
+        let place = HTTPServer.Binding.tcp(host: "127.0.0.1", port: 0, tls: nil)
+        try await HTTPServer.whileRunning(place, logger: Self.quiet, routes: outer) { place in
+          guard case .tcp(_, let port) = place else { return }
+          let client = try RESTClient(name: "outer", endpoint: .web(url: "http://127.0.0.1:\(port)", ca: nil))
+          let answer = try await client.send(.GET, "/who", headers: ["X-Forwarded-For": "203.0.113.9"])
+          #expect(String(buffer: answer) == #"["127.0.0.1"]"#)
+        }
+      }
+    }
+  }
 }

@@ -13,6 +13,8 @@ public struct CloudsService: Service {
     public var bindings: [HTTPServer.Binding]
     /// Who may call: public keys by service name.
     public var callers: [String: [UInt8]]
+    /// Checks the access tokens of people and programs; nil: services only.
+    public var users: AccessTokenVerifier?
     /// The gateways it hands out; the first one serves.
     public var gateways: [CloudsAPI.Gateway]
     /// How providers are made, by kind: `local`, `fake`.
@@ -20,10 +22,10 @@ public struct CloudsService: Service {
     /// Without it audit events stay in the outbox.
     public var audit: AuditDelivery?
     public init(
-      folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], gateways: [CloudsAPI.Gateway],
-      providers: [String: ProviderFactory], audit: AuditDelivery? = nil
+      folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], users: AccessTokenVerifier? = nil,
+      gateways: [CloudsAPI.Gateway], providers: [String: ProviderFactory], audit: AuditDelivery? = nil
     ) {
-      (self.folder, self.bindings, self.callers) = (folder, bindings, callers)
+      (self.folder, self.bindings, self.callers, self.users) = (folder, bindings, callers, users)
       (self.gateways, self.providers, self.audit) = (gateways, providers, audit)
     }
   }
@@ -71,13 +73,15 @@ public struct CloudsService: Service {
       auditor: Auditor(service: Self.name, writer: database),
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
       installation: try await ledger.installation())
-    let verifier = ServiceTokenVerifier(audience: Self.name, keys: configuration.callers)
+    let tokens = TokenMiddleware(
+      services: ServiceTokenVerifier(audience: Self.name, keys: configuration.callers), users: configuration.users,
+      rights: Self.rights)
     let status = ServiceStatus(
       Self.name, checks: [.database(database), .key(configuration.folder + "/secrets.key")], logger: logger)
     let servers: [any Service] = configuration.bindings.map { binding in
       HTTPServer(
         binding, logger: logger, status: status, onRunning: onRunning,
-        routes: { router in routes.add(to: router, verifier: verifier) })
+        routes: { router in routes.add(to: router, tokens: tokens) })
     }
     status.metrics.gaugeAuditOutbox(of: database)
     let sender = try configuration.audit.map {

@@ -15,6 +15,8 @@ public struct MigrationConfiguration: Sendable {
   public var bindings: [HTTPServer.Binding]
   /// Public keys (32 bytes) of the services that may call the tenants' routes, by name.
   public var callers: [String: [UInt8]]
+  /// Checks the access tokens of people and programs; nil: services only.
+  public var users: AccessTokenVerifier?
   public var clouds: RESTClient.Endpoint
   /// Takes the audit events; without it they stay in the outbox.
   public var operations: RESTClient.Endpoint?
@@ -40,15 +42,16 @@ public struct MigrationConfiguration: Sendable {
 
   public init(
     database: String, key: AgentKey, keyFile: String? = nil, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
-    clouds: RESTClient.Endpoint, operations: RESTClient.Endpoint? = nil, publicURL: String,
-    certificateAuthority: String, enrolmentCertificate: String? = nil,
+    users: AccessTokenVerifier? = nil, clouds: RESTClient.Endpoint, operations: RESTClient.Endpoint? = nil,
+    publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
     agentBinary: String? = nil, pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30,
     agentSilence: Double = 60, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.keyFile) = (database, key, keyFile)
-    (self.bindings, self.callers, self.operations) = (bindings, callers, operations)
-    (self.clouds, self.publicURL, self.certificateAuthority) = (clouds, publicURL, certificateAuthority)
+    (self.bindings, self.callers, self.users) = (bindings, callers, users)
+    (self.clouds, self.operations) = (clouds, operations)
+    (self.publicURL, self.certificateAuthority) = (publicURL, certificateAuthority)
     self.enrolmentCertificate = enrolmentCertificate
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)
     (self.leaseSeconds, self.agentSilence) = (leaseSeconds, agentSilence)

@@ -35,8 +35,10 @@ public struct MigrationService: Service {
   /// Adds the routes to a server of the caller's, behind its own middleware.
   @Sendable public func addRoutes(to router: Router<ServiceContext>) {
     AgentRoutes(orchestrator: orchestrator).add(to: router)
-    let verifier = ServiceTokenVerifier(audience: "migration", keys: orchestrator.configuration.callers)
-    let tenant = router.group("v1/tenants/{tenant}").add(middleware: ServiceTokenMiddleware(verifier))
+    let tokens = TokenMiddleware(
+      services: ServiceTokenVerifier(audience: "migration", keys: orchestrator.configuration.callers),
+      users: orchestrator.configuration.users, rights: Self.rights)
+    let tenant = router.group("v1/tenants/{tenant}").add(middleware: tokens)
       .add(middleware: AuditMiddleware(orchestrator.auditor))
     TenantRoutes(orchestrator: orchestrator).add(to: tenant)
     MigrationRoutes(orchestrator: orchestrator).add(to: tenant)

@@ -11,23 +11,22 @@ struct OperationsRoutes: Sendable {
 
   static let longestExport = 1000
 
-  func add(to router: Router<ServiceContext>, verifier: ServiceTokenVerifier) {
-    let tokens = ServiceTokenMiddleware(verifier)
+  func add(to router: Router<ServiceContext>, tokens: TokenMiddleware) {
     router.group("v1/tenants/{tenant}/audit").add(middleware: tokens).get("") { request, context in
       let limit = min(max(request.uri.queryParameters["limit"].flatMap { Int($0) } ?? 50, 1), 200)
       let page = try await log.list(
-        tenant: context.parameters.get("tenant") ?? "", before: try number("after", of: request), limit: limit)
+        tenant: try context.tenant, before: try number("after", of: request), limit: limit)
       return try JSONAnswer(page)
     }
     let platform = router.group("v1/audit").add(middleware: tokens)
     platform.get("export") { request, context in
-      _ = try platformCaller(context)
+      if case .service = context.caller { _ = try platformService(context) }
       let limit = min(
         max(request.uri.queryParameters["limit"].flatMap { Int($0) } ?? Self.longestExport, 1), Self.longestExport)
       return try JSONAnswer(try await log.export(after: try number("after", of: request) ?? 0, limit: limit))
     }
     platform.post("events") { request, context in
-      let service = try platformCaller(context).iss
+      let service = try platformService(context).iss
       let events = try await request.json(AuditAPI.Delivery.self).events
       guard events.count <= AuditAPI.Delivery.most, events.allSatisfy({ $0.service == service && !$0.id.isEmpty })
       else {
@@ -43,7 +42,7 @@ struct OperationsRoutes: Sendable {
   }
 
   /// The calling service, if its token is for every tenant.
-  private func platformCaller(_ context: ServiceContext) throws -> ServiceToken {
+  private func platformService(_ context: ServiceContext) throws -> ServiceToken {
     guard case .service(let token) = context.caller, token.tenant == "*" else { throw Problem.notFound("page") }
     return token
   }

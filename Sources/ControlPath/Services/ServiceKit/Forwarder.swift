@@ -37,9 +37,7 @@ public struct Forwarder: Sendable {
     RequestTrace.current?.apply(to: &outgoing.headers)
     if let authorization { outgoing.headers.replaceOrAdd(name: "Authorization", value: authorization) }
     outgoing.headers.replaceOrAdd(name: "X-Forwarded-Proto", value: "https")
-    if let address = context.remoteAddress {
-      outgoing.headers.replaceOrAdd(name: "X-Forwarded-For", value: address)
-    }
+    if let peer = context.peer { outgoing.headers.replaceOrAdd(name: "X-Forwarded-For", value: peer) }
     if let host = request.head.authority { outgoing.headers.replaceOrAdd(name: "X-Forwarded-Host", value: host) }
     // Taken in whole: a body that is still streamed when the service has answered would be read by two sides at once.
     let body = try await request.wholeBody(limit: Self.longestBody)

@@ -57,7 +57,7 @@ public struct ProblemMiddleware: RouterMiddleware {
 extension HTTPField.Name {
   /// `X-Request-ID`
   public static let requestID = HTTPField.Name("X-Request-ID")!
-  /// Host and scheme that the caller of the front used: `X-Forwarded-Host`, `X-Forwarded-Proto`.
+  /// Host and scheme that the caller of the front used, and its address: `X-Forwarded-Host`, `-Proto`, `-For`.
   public static let forwardedHost = HTTPField.Name("X-Forwarded-Host")!
   /// The address that called the front: `X-Forwarded-For`.
   public static let forwardedFor = HTTPField.Name("X-Forwarded-For")!

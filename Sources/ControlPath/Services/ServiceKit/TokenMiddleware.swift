@@ -2,41 +2,46 @@ import HTTPTypes
 public import Hummingbird
 import Wire
 
-/// Lets only callers with a good service token through. On routes with `{tenant}` the token must be for that tenant;
-/// another one looks as if nothing were there.
-public struct ServiceTokenMiddleware: RouterMiddleware {
+/// Lets only callers through who may: other services by their service tokens, people and programs by access tokens whose
+/// rights are enough for the route. Where the route names a `{tenant}` the token must be for that one; another one looks
+/// as if nothing were there.
+public struct TokenMiddleware: RouterMiddleware {
   public typealias Context = ServiceContext
-  private let verifier: ServiceTokenVerifier
+  private let services: ServiceTokenVerifier
+  private let users: AccessTokenVerifier?
+  private let admin: AdminToken?
+  private let rights: RouteRights
 
-  public init(_ verifier: ServiceTokenVerifier) { self.verifier = verifier }
+  /// - Parameters:
+  ///   - users: nil: service tokens only.
+  ///   - admin: who may do everything; nil: nobody by such a token.
+  public init(
+    services: ServiceTokenVerifier, users: AccessTokenVerifier?, rights: RouteRights, admin: AdminToken? = nil
+  ) {
+    (self.services, self.users, self.rights, self.admin) = (services, users, rights, admin)
+  }
 
   public func handle(
     _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
   ) async throws -> Response {
     guard let token = request.bearerToken else { throw Problem.tokenRefused }
-    let claims = try verifier.verify(token)
-    if let tenant = context.parameters.get("tenant"), !claims.mayActFor(tenant) {
-      throw Problem.notFound("tenant \(tenant)")
+    var context = context
+    let tenant = context.parameters.get("tenant")
+    if let admin, admin.matches(token) {
+      context.caller = .admin
+      return try await next(request, context)
     }
-    var context = context
-    context.caller = .service(claims)
-    return try await next(request, context)
-  }
-}
-
-/// Lets only the holder of the admin token through.
-public struct AdminTokenMiddleware: RouterMiddleware {
-  public typealias Context = ServiceContext
-  private let token: AdminToken
-
-  public init(_ token: AdminToken) { self.token = token }
-
-  public func handle(
-    _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
-  ) async throws -> Response {
-    guard let given = request.bearerToken, token.matches(given) else { throw Problem.tokenRefused }
-    var context = context
-    context.caller = .admin
+    guard let parsed = try? CompactJWS(parsing: token) else { throw Problem.tokenRefused }
+    if let users, parsed.header.typ == AccessToken.type {
+      let claims = try await users.verify(parsed)
+      if let tenant, claims.tenant != tenant { throw Problem.notFound("tenant \(tenant)") }
+      try rights.check(claims, request.method, context.endpointPath)
+      context.caller = .user(claims)
+    } else {
+      let claims = try services.verify(token)
+      if let tenant, !claims.mayActFor(tenant) { throw Problem.notFound("tenant \(tenant)") }
+      context.caller = .service(claims)
+    }
     return try await next(request, context)
   }
 }

@@ -12,14 +12,16 @@ struct ClientOptions: ParsableArguments {
   @Option(help: "Tenant to act for (else GODWIT_TENANT, else 'default').") var tenant: String?
   @Flag(help: "Print JSON.") var json = false
 
-  func settings() throws -> ClientSettings {
+  func settings(token fallback: String? = nil) throws -> ClientSettings {
     try ClientSettings(
-      server: server, token: token, ca: ca, tenant: tenant, environment: ProcessInfo.processInfo.environment)
+      server: server, token: fallback ?? token, ca: ca, tenant: tenant, environment: ProcessInfo.processInfo.environment
+    )
   }
 
   /// Runs `body`; what the platform refuses is printed as what, why and what to do, and ends with status 1.
-  func run(_ body: (PlatformClient) async throws -> Void) async throws {
-    do { try await body(try PlatformClient(settings())) } catch let problem as Problem {
+  /// - Parameter token: used instead of any other one, by commands that need none.
+  func run(token: String? = nil, _ body: (PlatformClient) async throws -> Void) async throws {
+    do { try await body(try PlatformClient(settings(token: token))) } catch let problem as Problem {
       throw Failure(problem)
     }
   }

@@ -4,49 +4,81 @@ import Hummingbird
 import ServiceKit
 import Wire
 
-/// What is public: agents and clients come here. The routes of tenants want the admin token, which becomes a service
-/// token of that tenant; the rest, the agents' routes, is the migration service's to judge.
+/// What is public: agents and clients come here. Whose credentials are sessions or API tokens is given an access token;
+/// the admin token becomes a service token of the tenant that the path names. All else is the services' to judge.
 struct Front: Sendable {
   let token: AdminToken
   let issuer: ServiceTokenIssuer
+  let exchange: TokenExchange
   let clouds: Forwarder
   let migration: Forwarder
+  let identity: Forwarder
   let operations: Forwarder
 
-  /// The clouds service's collections; every other one but `audit` is the migration service's.
+  /// The collections of the clouds service and of the identity service; every other one but `audit` is the migration
+  /// service's.
   private static let cloudsCollections: Set<String> = [
     "targets", "volumes", "snapshots", "machines", "ledger", "leaks", "owners", "gateways"
   ]
+  private static let identityCollections: Set<String> = ["users", "invitations", "api-tokens"]
+
+  /// Named one by one: below a literal part of another route, a catch-all at the root is not considered.
+  private static let agentPaths: [RouterPath] = ["v1/enrolments", "v1/agent/**"]
+  private static let identityPaths: [RouterPath] = [
+    ".well-known/jwks.json", "v1/sessions", "v1/session", "v1/session/password",
+    "v1/session/second-factor", "v1/session/second-factor/remove", "v1/token", "v1/invitations/accept"
+  ]
+  private static let platformPaths: [RouterPath] = [
+    "v1/tenants", "v1/users", "v1/users/{id}", "v1/users/{id}/second-factor", "v1/signing-keys",
+    "v1/signing-keys/rotate"
+  ]
 
   func add(to router: Router<ServiceContext>) {
-    let methods: [HTTPRequest.Method] = [.get, .put, .post, .patch, .delete]
-    let tenants = router.group("v1/tenants/:tenant/:collection").add(middleware: AdminTokenMiddleware(token))
-    router.group("v1/audit").add(middleware: AdminTokenMiddleware(token)).get("export") { request, context in
-      let token = try issuer.token(for: "operations", tenant: "*", subject: "admin")
-      return try await operations.forward(request, context, authorization: "Bearer " + token)
+    for method in [HTTPRequest.Method.get, .put, .post, .patch, .delete] {
+      router.on("v1/tenants/{tenant}", method: method) { try await identityRoute($0, $1) }
+      router.on("v1/tenants/{tenant}/{collection}", method: method, use: tenantRoute)
+      router.on("v1/tenants/{tenant}/{collection}/**", method: method, use: tenantRoute)
+      for path in Self.platformPaths { router.on(path, method: method) { try await identityRoute($0, $1) } }
+      for path in Self.identityPaths { router.on(path, method: method) { try await identity.forward($0, $1) } }
+      for path in Self.agentPaths { router.on(path, method: method) { try await migration.forward($0, $1) } }
     }
-    for method in methods {
-      tenants.on("", method: method, use: tenantRoute)
-      tenants.on("**", method: method, use: tenantRoute)
-      // Named one by one: below a literal part of another route, a catch-all at the root is not considered.
-      for path in ["v1/enrolments", "v1/agent/**"] {
-        router.on(RouterPath(path), method: method) { request, context in try await migration.forward(request, context)
-        }
-      }
+    router.get("v1/audit/export") { request, context in
+      try await pass(request, context, to: "operations", operations, tenant: nil)
     }
+  }
+
+  private func identityRoute(_ request: Request, _ context: ServiceContext) async throws -> Response {
+    let authorization = try await authorization(request, tenant: context.parameters.get("tenant"))
+    return try await identity.forward(request, context, authorization: authorization)
   }
 
   private func tenantRoute(_ request: Request, _ context: ServiceContext) async throws -> Response {
     guard let tenant = context.parameters.get("tenant"), let collection = context.parameters.get("collection") else {
       throw Problem.notFound("page")
     }
-    let (name, service) =
-      if collection == "audit" {
-        ("operations", operations)
-      } else {
-        Self.cloudsCollections.contains(collection) ? ("clouds", clouds) : ("migration", migration)
-      }
-    let token = try issuer.token(for: name, tenant: tenant, subject: "admin")
-    return try await service.forward(request, context, authorization: "Bearer " + token)
+    if Self.identityCollections.contains(collection) { return try await identityRoute(request, context) }
+    if collection == "audit" { return try await pass(request, context, to: "operations", operations, tenant: tenant) }
+    return Self.cloudsCollections.contains(collection)
+      ? try await pass(request, context, to: "clouds", clouds, tenant: tenant)
+      : try await pass(request, context, to: "migration", migration, tenant: tenant)
+  }
+
+  /// Asks a service in the name of whoever asks here; nil: for no tenant in particular.
+  private func pass(
+    _ request: Request, _ context: ServiceContext, to name: String, _ service: Forwarder, tenant: String?
+  ) async throws -> Response {
+    if let given = request.bearerToken, token.matches(given) {
+      let own = try issuer.token(for: name, tenant: tenant ?? "*", subject: "admin")
+      return try await service.forward(request, context, authorization: "Bearer " + own)
+    }
+    return try await service.forward(
+      request, context, authorization: try await authorization(request, tenant: tenant))
+  }
+
+  /// What the services are shown instead of the request's own `Authorization`; nil: that.
+  private func authorization(_ request: Request, tenant: String?) async throws -> String? {
+    guard let given = request.bearerToken else { throw Problem.tokenRefused }
+    guard TokenExchange.isCredential(given) else { return nil }
+    return "Bearer " + (try await exchange.accessToken(for: given, tenant: tenant))
   }
 }

@@ -14,12 +14,14 @@ struct CloudsHost {
     let bindings = settings.bindings()
     let callers = settings.callers("front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub")
     let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
+    let identity = settings.offered("identity-url")
     let gateway = Self.gateway(&settings)
     guard let folder, let bindings, let callers, let key, let operations, settings.isGood else {
       throw settings.failure
     }
     configuration = .init(
-      folder: folder, bindings: bindings, callers: callers, gateways: gateway.map { [$0] } ?? [],
+      folder: folder, bindings: bindings, callers: callers,
+      users: try identity.map { AccessTokenVerifier(try KeyDirectory.of($0)) }, gateways: gateway.map { [$0] } ?? [],
       providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key))
   }
 

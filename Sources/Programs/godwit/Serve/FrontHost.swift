@@ -18,18 +18,19 @@ struct FrontHost {
     }
     let clouds = settings.endpoint("clouds-url")
     let migration = settings.endpoint("migration-url")
-    let operations = settings.endpoint("operations-url")
-    guard let bindings, let key, let token, let clouds, let migration, let operations, settings.isGood else {
-      throw settings.failure
-    }
+    let (identity, operations) = (settings.endpoint("identity-url"), settings.endpoint("operations-url"))
+    guard let bindings, let key, let token, let clouds, let migration, let identity, let operations, settings.isGood
+    else { throw settings.failure }
     (self.bindings, self.token) = (bindings, token)
     checks = [
-      try .service("clouds", clouds), try .service("migration", migration), try .service("operations", operations)
+      try .service("clouds", clouds), try .service("migration", migration), try .service("identity", identity),
+      try .service("operations", operations)
     ]
     front = Front(
-      token: token, issuer: ServiceTokenIssuer(name: "front", key: key),
+      token: token, issuer: ServiceTokenIssuer(name: "front", key: key), exchange: TokenExchange(identity),
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
       migration: try Forwarder(name: "migration", endpoint: migration),
+      identity: try Forwarder(name: "identity", endpoint: identity),
       operations: try Forwarder(name: "operations", endpoint: operations))
   }
 

@@ -5,7 +5,7 @@ import ServiceLifecycle
 
 /// The services of this program. `godwit serve` runs one, `godwit up` all of them; each is made from its settings only.
 enum HostedService: String, CaseIterable, ExpressibleByArgument {
-  case operations, clouds, migration, front
+  case identity, operations, clouds, migration, front
 
   /// Called for each address of a service once it accepts requests.
   typealias OnRunning = @Sendable (HTTPServer.Place) async -> Void
@@ -14,6 +14,7 @@ enum HostedService: String, CaseIterable, ExpressibleByArgument {
   func make(_ settings: ServiceSettings, onRunning: @escaping OnRunning) throws -> any Service {
     let logger = Logger(label: rawValue)
     return switch self {
+    case .identity: try IdentityHost(settings).service(logger, onRunning)
     case .operations: try OperationsHost(settings).service(logger, onRunning)
     case .clouds: try CloudsHost(settings).service(logger, onRunning)
     case .migration: try MigrationHost(settings).service(logger, onRunning)

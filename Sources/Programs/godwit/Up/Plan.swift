@@ -97,6 +97,7 @@ struct Plan: Sendable {
   func settings(of service: HostedService) throws -> ServiceSettings {
     let given =
       switch service {
+      case .identity: identity()
       case .operations: operations()
       case .clouds: try clouds()
       case .migration: try migration()
@@ -111,9 +112,16 @@ struct Plan: Sendable {
     names.map { "\($0.key):\($0.value).pub" }.joined(separator: ",")
   }
 
+  private func identity() -> [String: String] {
+    [
+      "state": folder + "/identity", "listen": unix(.identity), "admin-token-file": installation.adminTokenFile
+    ]
+  }
+
   private func operations() -> [String: String] {
     [
       "state": folder + "/operations", "listen": unix(.operations), "key-file": installation.operationsKeyFile,
+      "identity-url": unix(.identity),
       "callers": callers([
         "front": installation.frontKeyFile, "migration": installation.migrationKeyFile,
         "clouds": installation.cloudsKeyFile
@@ -124,7 +132,7 @@ struct Plan: Sendable {
   private func clouds() throws -> [String: String] {
     var settings = [
       "state": folder + "/clouds", "listen": unix(.clouds), "key-file": installation.cloudsKeyFile,
-      "operations-url": unix(.operations),
+      "identity-url": unix(.identity), "operations-url": unix(.operations),
       "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
     ]
     guard withGateway else { return settings }
@@ -140,8 +148,8 @@ struct Plan: Sendable {
     _ = try installation.authority.signer(.enrolment, publicKey: installation.migrationKey.publicKey)
     var settings = [
       "state": folder + "/migration", "listen": unix(.migration), "key-file": installation.migrationKeyFile,
-      "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds), "public-url": publicURL,
-      "operations-url": unix(.operations),
+      "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds),
+      "identity-url": unix(.identity), "operations-url": unix(.operations), "public-url": publicURL,
       "public-ca": caFile, "enrolment-certificate": installation.authority.signerFile(.enrolment)
     ]
     settings["agent-binary"] = agent
@@ -154,7 +162,7 @@ struct Plan: Sendable {
       "listen": "\(host.contains(":") ? "[\(host)]" : host):\(port)", "tls-certificate": identity.certificateFile,
       "tls-key": identity.keyFile, "key-file": installation.frontKeyFile,
       "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration),
-      "operations-url": unix(.operations)
+      "identity-url": unix(.identity), "operations-url": unix(.operations)
     ]
   }
 

@@ -89,11 +89,14 @@ struct Ledger: Sendable {
   }
 
   /// Marks an object to go. Nothing wanted may depend on it.
-  func release(_ kind: LedgerRow.Kind, tenant: String, id: String) async throws -> LedgerRow? {
+  /// - Throws: `not_found`, `in_use`.
+  func release(_ kind: LedgerRow.Kind, tenant: String, id: String) async throws {
     let time = now()
-    return try await database.audited { database in
-      guard var row = try Self.find(database, kind, tenant, id) else { return nil }
-      guard row.wanted else { return row }
+    try await database.audited { database in
+      guard var row = try Self.find(database, kind, tenant, id) else {
+        throw Problem.notFound("\(kind.rawValue) \(id)")
+      }
+      guard row.wanted else { return }
       if let user = try Self.dependent(on: row, database) {
         throw Problem(
           code: "in_use", status: 409, detail: "\(kind.rawValue) \(id) is used by \(user).",
@@ -101,7 +104,6 @@ struct Ledger: Sendable {
       }
       (row.wanted, row.nextAt, row.attempts) = (false, time, 0)
       try row.update(database)
-      return row
     }
   }
 
@@ -120,9 +122,13 @@ struct Ledger: Sendable {
   }
 
   /// Marks everything of an owner to go, attached or not.
+  /// - Throws: `not_found` where there is nothing of it.
   func releaseAll(tenant: String, owner: String) async throws {
     let time = now()
     try await database.audited { database in
+      let any = try Bool.fetchOne(
+        database, sql: "SELECT 1 FROM object WHERE tenant = ? AND owner = ?", arguments: [tenant, owner])
+      guard any != nil else { throw Problem.notFound("object of \(owner)") }
       try database.execute(
         sql: "UPDATE object SET wanted = 0, nextAt = ?, attempts = 0 WHERE tenant = ? AND owner = ? AND wanted",
         arguments: [time, tenant, owner])

@@ -10,7 +10,7 @@ import Wire
 
 extension CloudsRoutes {
   func addMachines(_ group: RouterGroup<ServiceContext>) {
-    group.put("machines/:id") { request, context in
+    group.put("machines/{id}") { request, context in
       var wish = try await request.json(CloudsAPI.MachineRequest.self)
       guard !wish.wish.volumes.isEmpty, (1...512).contains(wish.wish.cpus), wish.wish.memory >= 64 << 20 else {
         throw Problem.malformed("A machine needs volumes, 1 to 512 'cpus' and at least 64 MiB of 'memory'.")
@@ -22,9 +22,9 @@ extension CloudsRoutes {
       }
       return try JSONAnswer(row.machine(), status: .accepted)
     }
-    group.get("machines/:id") { _, context in try JSONAnswer(try await machine(context).machine()) }
-    group.delete("machines/:id") { _, context in try await release(.machine, context) }
-    group.post("machines/:id/power") { request, context in
+    group.get("machines/{id}") { _, context in try JSONAnswer(try await machine(context).machine()) }
+    group.delete("machines/{id}") { _, context in try await release(.machine, context) }
+    group.post("machines/{id}/power") { request, context in
       let action = try await request.json(CloudsAPI.Power.self).action
       let row = try await machine(context)
       guard row.wanted, row.state == .ready else {
@@ -37,7 +37,7 @@ extension CloudsRoutes {
       reconciler.poke()
       return HTTPResponse.Status.accepted
     }
-    group.get("machines/:id/console") { request, context in
+    group.get("machines/{id}/console") { request, context in
       let limit = request.uri.queryParameters.get("limit", as: Int.self) ?? 64 << 10
       let row = try await machine(context)
       let bytes = try await ask(row) { try await $0.compute.console(row.resource, limit: min(max(limit, 0), 16 << 20)) }
@@ -45,7 +45,7 @@ extension CloudsRoutes {
         status: .ok, headers: [.contentType: "application/octet-stream"],
         body: .init(byteBuffer: ByteBuffer(bytes: bytes)))
     }
-    group.get("machines/:id/screenshot") { _, context in
+    group.get("machines/{id}/screenshot") { _, context in
       let row = try await machine(context)
       let bytes = try await ask(row) { try await $0.compute.screenshot(row.resource) }
       return Response(

@@ -7,7 +7,7 @@ import Wire
 
 extension CloudsRoutes {
   func addVolumes(_ group: RouterGroup<ServiceContext>) {
-    group.put("volumes/:id") { request, context in
+    group.put("volumes/{id}") { request, context in
       var wish = try await request.json(CloudsAPI.VolumeWish.self)
       guard wish.size > 0, wish.size <= 1 << 46, wish.size % 512 == 0 else {
         throw Problem.malformed("'size' must be a multiple of 512 up to 64 TiB.")
@@ -19,15 +19,14 @@ extension CloudsRoutes {
       }
       return try JSONAnswer(row.volume(), status: .accepted)
     }
-    group.get("volumes/:id") { _, context in
+    group.get("volumes/{id}") { _, context in
       try JSONAnswer(try await ledger.get(.volume, tenant: context.tenant, id: context.name()).volume())
     }
-    group.delete("volumes/:id") { _, context in try await release(.volume, context) }
-    group.put("volumes/:id/attachment") { _, context in try JSONAnswer(try await attach(context)) }
-    group.delete("volumes/:id/attachment") { _, context in
-      guard let row = try await ledger.find(.volume, tenant: context.tenant, id: context.name()), row.attached else {
-        return HTTPResponse.Status.noContent
-      }
+    group.delete("volumes/{id}") { _, context in try await release(.volume, context) }
+    group.put("volumes/{id}/attachment") { _, context in try JSONAnswer(try await attach(context)) }
+    group.delete("volumes/{id}/attachment") { _, context in
+      let row = try await ledger.get(.volume, tenant: context.tenant, id: context.name())
+      guard row.attached else { return HTTPResponse.Status.noContent }
       try await ask(row) { try await $0.storage.detachVolume(row.resource) }
       try await ledger.update(row) { ($0.attached, $0.location) = (false, nil) }
       return .noContent
@@ -54,7 +53,7 @@ extension CloudsRoutes {
   }
 
   func addSnapshots(_ group: RouterGroup<ServiceContext>) {
-    group.put("snapshots/:id") { request, context in
+    group.put("snapshots/{id}") { request, context in
       var wish = try await request.json(CloudsAPI.SnapshotWish.self)
       let expiry = wish.expiresAt
       wish.expiresAt = nil
@@ -63,10 +62,10 @@ extension CloudsRoutes {
       }
       return try JSONAnswer(row.snapshot(), status: .accepted)
     }
-    group.get("snapshots/:id") { _, context in
+    group.get("snapshots/{id}") { _, context in
       try JSONAnswer(try await ledger.get(.snapshot, tenant: context.tenant, id: context.name()).snapshot())
     }
-    group.delete("snapshots/:id") { _, context in try await release(.snapshot, context) }
+    group.delete("snapshots/{id}") { _, context in try await release(.snapshot, context) }
   }
 }
 

@@ -14,9 +14,8 @@ struct CloudsRoutes: Sendable {
   let gateways: [CloudsAPI.Gateway]
   let installation: String
 
-  func add(to router: Router<ServiceContext>, verifier: ServiceTokenVerifier) {
-    let tenants = router.group("v1/tenants/:tenant").add(middleware: ServiceTokenMiddleware(verifier))
-      .add(middleware: AuditMiddleware(auditor))
+  func add(to router: Router<ServiceContext>, tokens: TokenMiddleware) {
+    let tenants = router.group("v1/tenants/{tenant}").add(middleware: tokens).add(middleware: AuditMiddleware(auditor))
     addTargets(tenants)
     addVolumes(tenants)
     addSnapshots(tenants)
@@ -26,14 +25,14 @@ struct CloudsRoutes: Sendable {
 
   private func addTargets(_ group: RouterGroup<ServiceContext>) {
     group.get("targets") { _, context in try JSONAnswer(try await targets.list(tenant: context.tenant)) }
-    group.put("targets/:id") { request, context in
+    group.put("targets/{id}") { request, context in
       let wish = try await request.json(CloudsAPI.TargetWish.self)
       return try JSONAnswer(try await targets.put(wish, tenant: context.tenant, id: context.name()))
     }
-    group.get("targets/:id") { _, context in
+    group.get("targets/{id}") { _, context in
       try JSONAnswer(try await targets.get(tenant: context.tenant, id: context.name()))
     }
-    group.delete("targets/:id") { _, context in
+    group.delete("targets/{id}") { _, context in
       try await targets.delete(tenant: context.tenant, id: context.name())
       return HTTPResponse.Status.noContent
     }
@@ -49,18 +48,18 @@ struct CloudsRoutes: Sendable {
       try JSONAnswer(
         try await LeakFinder(ledger: ledger, targets: targets, installation: installation).find(context.tenant))
     }
-    group.delete("owners/:owner") { _, context in
+    group.delete("owners/{owner}") { _, context in
       try await ledger.releaseAll(tenant: context.tenant, owner: context.name("owner"))
       reconciler.poke()
       return HTTPResponse.Status.accepted
     }
   }
 
-  /// Marks an object to go: 202, or 204 where there is none.
+  /// Marks an object to go.
   func release(_ kind: LedgerRow.Kind, _ context: ServiceContext) async throws -> HTTPResponse.Status {
-    let row = try await ledger.release(kind, tenant: context.tenant, id: context.name())
+    try await ledger.release(kind, tenant: context.tenant, id: context.name())
     reconciler.poke()
-    return row == nil ? .noContent : .accepted
+    return .accepted
   }
 
   /// A request that asks the provider itself; its errors become problems.
@@ -72,9 +71,6 @@ struct CloudsRoutes: Sendable {
 }
 
 extension ServiceContext {
-  /// The tenant in the path; the token was checked against it.
-  var tenant: String { parameters.get("tenant") ?? "" }
-
   /// An id in the path.
   /// - Throws: `malformed_request` unless it is `[a-z0-9-]{1,63}`.
   func name(_ parameter: String = "id") throws -> String {

@@ -78,6 +78,7 @@ final class Targets: Sendable {
         throw Problem.conflict("Target \(id) still holds objects.", remedy: "See the ledger; remove them first.")
       }
       try database.execute(sql: "DELETE FROM target WHERE tenant = ? AND id = ?", arguments: [tenant, id])
+      guard database.changesCount == 1 else { throw Problem.notFound("target \(id)") }
     }
     made.withLock { $0[[tenant, id]] = nil }
   }

@@ -62,16 +62,6 @@ struct TenantRoutes: Sendable {
   }
 }
 
-extension ServiceContext {
-  /// A path parameter that is a possible id.
-  func parameter(_ name: String) throws -> String {
-    guard let value = parameters.get(name), Identifier.isValid(value) else { throw Problem.notFound(name) }
-    return value
-  }
-
-  var tenant: String { get throws { try parameter("tenant") } }
-}
-
 extension MigrationDatabase {
   /// The row that `{id}` of the path names.
   /// - Throws: `Problem` 404.

@@ -26,13 +26,16 @@ struct Scheduler: Service {
     }
   }
 
+  /// Over all tenants.
   func once() async throws {
     let now = orchestrator.now()
     let due = try await orchestrator.database.pool.read { db in
       try MigrationRow.filter(
         sql: """
           nextSyncAt <= ? AND paused = 0 AND activity IS NULL AND sealedFinalAt IS NULL AND state <> 'done'
-            AND NOT EXISTS (SELECT 1 FROM sync WHERE sync.migration = migration.id AND endedAt IS NULL)
+            AND NOT EXISTS (
+              SELECT 1 FROM sync
+              WHERE sync.tenant = migration.tenant AND sync.migration = migration.id AND endedAt IS NULL)
           """, arguments: [now]
       ).fetchAll(db)
     }

@@ -1,5 +1,6 @@
 import GRDB
 import Machines
+import ServiceKit
 import Wire
 
 struct SourceRow: TenantRow {

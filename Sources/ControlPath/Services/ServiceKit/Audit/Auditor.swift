@@ -62,7 +62,7 @@ public struct Auditor: Sendable {
   }
 }
 
-/// Audits every request of a tenant's that may change something. Stands behind `ServiceTokenMiddleware`.
+/// Audits every request of a tenant's that may change something. Stands behind `TokenMiddleware`.
 public struct AuditMiddleware: RouterMiddleware {
   public typealias Context = ServiceContext
   private let auditor: Auditor
@@ -75,7 +75,7 @@ public struct AuditMiddleware: RouterMiddleware {
     guard ![.get, .head, .options].contains(request.method) else { return try await next(request, context) }
     return try await auditor.during(
       request, context, tenant: context.parameters.get("tenant") ?? "*", actor: context.actor,
-      from: request.headers[.forwardedFor] ?? context.remoteAddress
+      from: context.source(of: request)
     ) { try await next(request, context) }
   }
 }
@@ -86,10 +86,14 @@ extension ServiceContext {
     switch caller {
     case .admin: "admin"
     case .service(let token): token.sub ?? "service:\(token.iss)"
+    case .user(let token): token.sub
     case nil: "unknown"
     }
   }
 
-  /// The address of a caller that has shown no token; behind a Unix socket the front's word is taken.
-  public func strangersAddress(_ request: Request) -> String? { remoteAddress ?? request.headers[.forwardedFor] }
+  /// The address it came from: a service says for whom it asks, anybody else is where the connection comes from.
+  func source(of request: Request) -> String {
+    guard case .service = caller, let said = request.headers[.forwardedFor] else { return address(of: request) }
+    return said
+  }
 }

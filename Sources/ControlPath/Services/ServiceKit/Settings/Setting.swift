@@ -130,6 +130,12 @@ extension ServiceSettings {
     }
   }
 
+  /// The same of a service that may be missing.
+  public mutating func offered(_ name: String) -> RESTClient.Endpoint? {
+    let ca = optional("services-ca", Setting.content)
+    return optional(name) { try Setting.endpoint($0, ca: ca) }
+  }
+
   /// The key that the service signs with: `key-file`.
   public mutating func signingKey() -> AgentKey? {
     required("key-file", example: "/etc/godwit/\(service).key") { path in

@@ -1,0 +1,123 @@
+import Foundation
+import GRDB
+import ServiceKit
+import Wire
+
+/// Users show passwords and get sessions.
+struct SignIn: Sendable {
+  let database: IdentityDatabase
+  let limit: SignInLimit
+  let secondFactor: SecondFactor
+  let cost: PasswordHash.Cost
+  let now: @Sendable () -> Int
+
+  /// A new session.
+  /// - Parameter address: the IP address that asks.
+  /// - Throws: `Problem` 401 `sign_in_refused`, which does not tell whether there is such a user; 429.
+  func begin(_ wish: IdentityAPI.SignIn, from address: String) async throws -> IdentityAPI.Session {
+    let user = try await user(wish.email, wish.password, from: address) { [secondFactor] user in
+      try await secondFactor.check(user.id, wish.code)
+    }
+    let (secret, time) = (Credentials.sessionPrefix + Secret.text(bytes: 32), now())
+    let row = SessionRecord(
+      id: Identifier.make("ses"), hash: SecretHash.of(secret), user: user.id, createdAt: time,
+      expiresAt: time + Credentials.sessionLife)
+    try await database.pool.write { db in
+      try SessionRecord.filter(Column("expiresAt") <= time).deleteAll(db)
+      try row.insert(db)
+    }
+    return try await view(row, user, token: secret)
+  }
+
+  /// The user whose password this is.
+  /// - Parameter check: what else the user has to show; failing it is a failed try.
+  func user(
+    _ email: String, _ password: String, from address: String,
+    check: @Sendable (UserRecord) async throws -> Void = { _ in }
+  ) async throws -> UserRecord {
+    let email = String(email.lowercased().prefix(254))
+    try await limit.begin(email: email, address: address)
+    let user = try await database.pool.read { try UserRecord.filter(Column("email") == email).fetchOne($0) }
+    guard try await PasswordHash.matches(password, user?.password, cost: cost), let user, !user.disabled else {
+      throw Problem(
+        code: "sign_in_refused", status: 401, detail: "There is no user with this address and password.",
+        remedy: "Check both; an owner of your tenant can invite you.")
+    }
+    try await check(user)
+    try await limit.succeed(email: email, address: address)
+    return user
+  }
+
+  /// Something a signed-in user has to show: counted as a try of the account.
+  func trying(_ user: UserRecord, from address: String, _ body: () async throws -> Void) async throws {
+    try await limit.begin(email: user.email, address: address)
+    try await body()
+    try await limit.succeed(email: user.email, address: address)
+  }
+
+  func view(_ session: SessionRecord, _ user: UserRecord, token: String? = nil) async throws -> IdentityAPI.Session {
+    let memberships = try await database.pool.read { db in
+      try Row.fetchAll(
+        db,
+        sql: """
+          SELECT tenant.id, tenant.name, membership.role FROM membership JOIN tenant ON tenant.id = membership.tenant
+          WHERE membership.user = ? ORDER BY tenant.id
+          """, arguments: [user.id]
+      ).compactMap { row in
+        Role(rawValue: row["role"]).map {
+          IdentityAPI.Session.Membership(tenant: row["id"], name: row["name"], role: $0)
+        }
+      }
+    }
+    return .init(
+      id: session.id, token: token, user: user.view, memberships: memberships, createdAt: session.createdAt,
+      expiresAt: session.expiresAt)
+  }
+
+  func end(_ session: SessionRecord) async throws {
+    try await database.pool.write { db in _ = try session.delete(db) }
+  }
+
+  /// Ends the user's other sessions.
+  func change(_ change: IdentityAPI.PasswordChange, _ session: SessionRecord, _ user: UserRecord, from address: String)
+    async throws
+  {
+    _ = try await self.user(user.email, change.old, from: address)
+    try Self.check(password: change.new, email: user.email)
+    let hash = try await PasswordHash.make(change.new, cost: cost)
+    try await database.pool.write { db in
+      try db.execute(sql: "UPDATE user SET password = ? WHERE id = ?", arguments: [hash, user.id])
+      try SessionRecord.filter(Column("user") == user.id && Column("id") != session.id).deleteAll(db)
+    }
+  }
+
+  /// - Throws: `Problem` 422 `password_weak`.
+  static func check(password: String, email: String) throws {
+    guard PasswordHash.isPossible(password), (12...1024).contains(password.utf8.count), Set(password).count >= 5,
+      password.lowercased() != email
+    else {
+      throw Problem(
+        code: "password_weak", status: 422, detail: "A password has at least 12 characters, and is not the address.",
+        remedy: "Choose a longer one; several words are fine.")
+    }
+  }
+
+  /// In lower case.
+  static func checked(email: String) throws -> String {
+    let email = email.lowercased()
+    let parts = email.split(separator: "@", omittingEmptySubsequences: false)
+    let isPlain = email.unicodeScalars.allSatisfy { $0.value > 0x20 && $0.value != 0x7F && $0 != "<" && $0 != ">" }
+    guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty, email.utf8.count <= 254, isPlain else {
+      throw Problem.malformed("'email' is no e-mail address.")
+    }
+    return email
+  }
+
+  static func checked(name: String) throws -> String {
+    let isPlain = name.unicodeScalars.allSatisfy { $0.value >= 0x20 && $0.value != 0x7F }
+    guard (1...200).contains(name.utf8.count), isPlain else {
+      throw Problem.malformed("'name' has 1 to 200 bytes, without control characters.")
+    }
+    return name
+  }
+}

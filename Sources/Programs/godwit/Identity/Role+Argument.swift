@@ -1,0 +1,5 @@
+public import ArgumentParser
+public import Wire
+
+extension Role: ExpressibleByArgument {}
+extension Right: ExpressibleByArgument {}
