@@ -30,7 +30,8 @@ import Wire
       let (pool, key) = (try Self.open(folder), AgentKey())
       let routes: @Sendable (Router<ServiceContext>) -> Void = { router in
         let verifier = ServiceTokenVerifier(audience: "test", keys: ["front": key.publicKey])
-        let tenant = router.group("v1/tenants/{tenant}").add(middleware: TokenMiddleware(services: verifier, users: nil, rights: RouteRights([:])))
+        let tokens = TokenMiddleware(services: verifier, users: nil, rights: RouteRights([:]))
+        let tenant = router.group("v1/tenants/{tenant}").add(middleware: tokens)
           .add(middleware: AuditMiddleware(Auditor(service: "test", writer: pool)))
         tenant.put("things/{name}") { _, context in
           let name = context.parameters.get("name") ?? ""
