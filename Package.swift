@@ -74,6 +74,7 @@ let package = Package(
     library("DiskFormats", in: "Core"),
     library("Replication", in: "Core", ["Blocks"]),
     library("Logs", [logging]),
+    library("Connections", [hummingbirdCore, nioCore, logging]),
     library("Wire", in: "Core", ["Blocks", "Machines", "Replication", crypto]),
     library("Evidence", in: "Core", ["Replication", "Wire", crypto, x509, swiftASN1]),
 
@@ -102,9 +103,8 @@ let package = Package(
     library(
       "Gateway", in: "DataPath",
       [
-        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", hummingbird,
-        hummingbirdCore,
-        hummingbirdTLS,
+        "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Connections", hummingbird,
+        hummingbirdCore, hummingbirdTLS,
         httpTypes, nioCore, nioPosix, nioSSL, crypto, logging, systemPackage, serviceLifecycle
       ]),
 
@@ -112,9 +112,8 @@ let package = Package(
     library(
       "ServiceKit", in: "ControlPath/Services",
       [
-        "Machines", "Wire", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes, nioCore, nioPosix,
-        nioHTTP1, nioSSL,
-        x509, swiftASN1, crypto, grdb, logging, serviceLifecycle
+        "Machines", "Wire", "Connections", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes,
+        nioCore, nioPosix, nioHTTP1, nioSSL, x509, swiftASN1, crypto, grdb, logging, serviceLifecycle
       ]),
     library(
       "Identity", in: "ControlPath/Services",
@@ -149,8 +148,8 @@ let package = Package(
     library(
       "Hypervisor",
       [
-        "Machines", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, logging, subprocess, systemPackage,
-        serviceLifecycle
+        "Machines", "Connections", hummingbird, httpTypes, nioCore, nioPosix, nioHTTP1, crypto, logging, subprocess,
+        systemPackage, serviceLifecycle
       ]),
     .systemLibrary(name: "CLinuxRepair", path: "Sources/CLinuxRepair"),
     library("Repair", ["Machines", "DiskFormats", "CLinuxRepair"]),
@@ -191,9 +190,8 @@ let package = Package(
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
         "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite", "Migration",
-        "Clouds", "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore, logging,
-        serviceLifecycle,
-        nioHTTP1, hummingbird, httpTypes, grdb
+        "Clouds", "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore,
+        nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb
       ]),
     tests(
       "Conformance",

@@ -110,8 +110,10 @@ public enum IdentityAPI {
     public var name: String?
     /// The new user's, or the one that the user has.
     public var password: String
-    public init(token: String, name: String? = nil, password: String) {
-      (self.token, self.name, self.password) = (token, name, password)
+    /// Of a user who has a second factor.
+    public var code: String?
+    public init(token: String, name: String? = nil, password: String, code: String? = nil) {
+      (self.token, self.name, self.password, self.code) = (token, name, password, code)
     }
   }
 }

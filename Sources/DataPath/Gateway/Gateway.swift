@@ -1,3 +1,4 @@
+import Connections
 import FoundationEssentials
 import Hummingbird
 import HummingbirdCore
@@ -57,7 +58,7 @@ public final class Gateway: Service {
       certificateChain: chain.map { .certificate($0) }, privateKey: .privateKey(key))
     tls.minimumTLSVersion = .tlsv12
     return try .tls(
-      .http1(configuration: .init(additionalChannelHandlers: [LargeReceiveBuffer()], idleTimeout: .seconds(90))),
+      .finishing(.init(additionalChannelHandlers: [LargeReceiveBuffer()], idleTimeout: .seconds(90))),
       tlsConfiguration: tls)
   }
 

@@ -1,3 +1,4 @@
+import Connections
 import Glibc
 import Hummingbird
 public import Logging
@@ -19,7 +20,7 @@ public struct HypervisorDaemon: Service {
     await cloud.recover()
     if case .unix(let path) = listen.place { try DurableFile.remove(path) }
     let application = Application(
-      router: HypervisorAPI(cloud: cloud).router(token: token),
+      router: HypervisorAPI(cloud: cloud).router(token: token), server: .finishing(),
       configuration: ApplicationConfiguration(address: listen.bindAddress, serverName: "godwit-hypervisor"),
       services: [Supervision(cloud: cloud)],
       onServerRunning: { await announce($0) },

@@ -104,6 +104,8 @@ struct MatrixScene: Sendable {
     for role in Role.allCases where !role.isTenantRole {
       let session = try await identity.operate(role)
       tokens["", default: [:]][role] = try await identity.grant(session.token).accessToken
+      guard role == .platformAdmin else { continue }
+      tokens[Self.foreign]?[role] = try await identity.grant(session.token, tenant: Self.foreign).accessToken
     }
     return sessions
   }

@@ -4,6 +4,7 @@ import Hummingbird
 import Logging
 import NIOCore
 import NIOHTTP1
+import NIOPosix
 import ServiceKit
 import Testing
 import Wire
@@ -31,6 +32,30 @@ import Wire
         try await body(try RESTClient(name: "test", endpoint: .unix(path: socket)), socket)
       }
       #expect(!FileManager.default.fileExists(atPath: socket))
+    }
+  }
+
+  @Test("connections that come in while the server ends do not end the process")
+  func connectionsAtTheEnd() async throws {
+    for _ in 0..<30 {
+      try await withTemporaryFolder { folder in
+        let path = folder + "/test.sock"
+        await withTaskGroup(of: Void.self) { group in
+          for _ in 0..<4 {
+            group.addTask {
+              while !Task.isCancelled {
+                let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+                let connection = try? await bootstrap.connect(unixDomainSocketPath: path).get()
+                if let connection { try? await connection.close() } else { await Task.yield() }
+              }
+            }
+          }
+          try? await HTTPServer.whileRunning(.unix(path: path), logger: Self.quiet, routes: Self.routes) { _ in
+            try await Task.sleep(for: .milliseconds(20))
+          }
+          group.cancelAll()
+        }
+      }
     }
   }
 

@@ -3,12 +3,13 @@ import Wire
 
 extension CloudsService {
   /// What each route needs. Volumes, snapshots and machines are made by the migration service's workflows; people who
-  /// change them by hand may as well change the targets they lie at.
+  /// change them by hand need the right to configure. Where a target is, and whose secret is sent there, is the operator's
+  /// to say: so far every address that a target may have is on the platform's own machine.
   public static let rights = RouteRights([
     "GET /v1/tenants/{tenant}/targets": .read,
-    "PUT /v1/tenants/{tenant}/targets/{id}": .configure,
+    "PUT /v1/tenants/{tenant}/targets/{id}": .platform,
     "GET /v1/tenants/{tenant}/targets/{id}": .read,
-    "DELETE /v1/tenants/{tenant}/targets/{id}": .configure,
+    "DELETE /v1/tenants/{tenant}/targets/{id}": .platform,
     "GET /v1/tenants/{tenant}/gateways": .read,
 
     "PUT /v1/tenants/{tenant}/volumes/{id}": .configure,

@@ -78,14 +78,17 @@ public final class KeyDirectory: Sendable {
         return state.keys.isEmpty
       }
       guard isEmpty else { return known }
-      throw Problem(
-        code: "identity_away", status: 503, detail: "The identity service's keys cannot be had: \(error).",
-        remedy: "Try again in a moment; check that the identity service runs.")
+      throw Problem.identityAway
     }
   }
 }
 
 extension Problem {
+  /// 503.
+  static let identityAway = Problem(
+    code: "identity_away", status: 503, detail: "The identity service does not answer.",
+    remedy: "Try again in a moment; see the platform's log if it lasts.")
+
   /// 401: an access token past its five minutes.
   public static let accessTokenExpired = Problem(
     code: "token_expired", status: 401, detail: "The access token is too old.",

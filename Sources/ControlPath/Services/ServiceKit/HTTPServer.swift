@@ -1,3 +1,4 @@
+import Connections
 import Glibc
 public import Hummingbird
 import HummingbirdCore
@@ -83,10 +84,10 @@ public struct HTTPServer: Service {
   private func listener() throws -> (BindAddress, HTTPServerBuilder) {
     try binding.check()
     switch binding {
-    case .unix(let path): return (.unixDomainSocket(path: path), .http1())
+    case .unix(let path): return (.unixDomainSocket(path: path), .finishing())
     case .tcp(let host, let port, let tls):
-      if let tls { return (.hostname(host, port: port), try .tls(.http1(), tlsConfiguration: tls)) }
-      return (.hostname(host, port: port), .http1())
+      if let tls { return (.hostname(host, port: port), try .tls(.finishing(), tlsConfiguration: tls)) }
+      return (.hostname(host, port: port), .finishing())
     }
   }
 

@@ -23,7 +23,13 @@ public final class TokenExchange: Sendable {
     let key = Key(secret: secret, tenant: tenant)
     if let found = kept.withLock({ $0[key] }), found.until > .now { return found.token }
     let client = try RESTClient(name: "identity", endpoint: endpoint) { "Bearer " + secret }
-    let grant: IdentityAPI.AccessGrant = try await client.post("/v1/token", IdentityAPI.TokenWish(tenant: tenant))
+    let grant: IdentityAPI.AccessGrant
+    do {
+      grant = try await client.post("/v1/token", IdentityAPI.TokenWish(tenant: tenant))
+    } catch let problem as Problem {
+      // Where the service is does not concern strangers.
+      throw problem.code == "unreachable" ? .identityAway : problem
+    }
     kept.withLock { kept in
       if kept.count >= Self.most { kept = [:] }
       kept[key] = (grant.accessToken, .now + .seconds(Self.memory))

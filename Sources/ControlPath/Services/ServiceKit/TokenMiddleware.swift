@@ -34,7 +34,7 @@ public struct TokenMiddleware: RouterMiddleware {
     guard let parsed = try? CompactJWS(parsing: token) else { throw Problem.tokenRefused }
     if let users, parsed.header.typ == AccessToken.type {
       let claims = try await users.verify(parsed)
-      if let tenant, claims.tenant != tenant { throw Problem.notFound("tenant \(tenant)") }
+      guard claims.tenant == tenant else { throw Self.elsewhere(tenant) }
       try rights.check(claims, request.method, context.endpointPath)
       context.caller = .user(claims)
     } else {
@@ -43,6 +43,14 @@ public struct TokenMiddleware: RouterMiddleware {
       context.caller = .service(claims)
     }
     return try await next(request, context)
+  }
+
+  /// A token for a tenant is none for the platform, whoever holds it, and the other way round.
+  private static func elsewhere(_ tenant: String?) -> Problem {
+    if let tenant { return .notFound("tenant \(tenant)") }
+    return Problem(
+      code: "not_allowed", status: 403, detail: "The token is for one tenant, not for the platform.",
+      remedy: "Ask for one without a tenant.")
   }
 }
 

@@ -35,18 +35,24 @@ struct SignIn: Sendable {
     _ email: String, _ password: String, from address: String,
     check: @Sendable (UserRecord) async throws -> Void = { _ in }
   ) async throws -> UserRecord {
-    let email = String(email.lowercased().prefix(254))
+    let email = email.lowercased()
+    guard email.utf8.count <= Self.longestEmail else { throw Self.refused }
     try await limit.begin(email: email, address: address)
     let user = try await database.pool.read { try UserRecord.filter(Column("email") == email).fetchOne($0) }
     guard try await PasswordHash.matches(password, user?.password, cost: cost), let user, !user.disabled else {
-      throw Problem(
-        code: "sign_in_refused", status: 401, detail: "There is no user with this address and password.",
-        remedy: "Check both; an owner of your tenant can invite you.")
+      throw Self.refused
     }
     try await check(user)
     try await limit.succeed(email: email, address: address)
     return user
   }
+
+  /// UTF-8 bytes; RFC 5321 allows no more.
+  static let longestEmail = 254
+
+  private static let refused = Problem(
+    code: "sign_in_refused", status: 401, detail: "There is no user with this address and password.",
+    remedy: "Check both; an owner of your tenant can invite you.")
 
   /// Something a signed-in user has to show: counted as a try of the account.
   func trying(_ user: UserRecord, from address: String, _ body: () async throws -> Void) async throws {

@@ -49,7 +49,9 @@ struct Invitations: Sendable {
     }
     let user =
       known
-      ? try await signIn.user(invitation.email, wish.password, from: address) : try await newUser(wish, invitation)
+      ? try await signIn.user(invitation.email, wish.password, from: address) { user in
+        try await signIn.secondFactor.check(user.id, wish.code)
+      } : try await newUser(wish, invitation)
     let time = signIn.now()
     return try await database.pool.write { db in
       guard var row = try InvitationRecord.find(invitation.tenant, invitation.id, db), row.acceptedBy == nil else {
