@@ -37,26 +37,36 @@ import Wire
 
   @Test("connections that come in while the server ends do not end the process")
   func connectionsAtTheEnd() async throws {
+    var made = 0
     for _ in 0..<30 {
-      try await withTemporaryFolder { folder in
+      made += try await withTemporaryFolder { folder in
         let path = folder + "/test.sock"
-        await withTaskGroup(of: Void.self) { group in
-          for _ in 0..<4 {
-            group.addTask {
-              while !Task.isCancelled {
-                let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-                let connection = try? await bootstrap.connect(unixDomainSocketPath: path).get()
-                if let connection { try? await connection.close() } else { await Task.yield() }
-              }
-            }
-          }
-          try? await HTTPServer.whileRunning(.unix(path: path), logger: Self.quiet, routes: Self.routes) { _ in
+        return try await withThrowingTaskGroup(of: Int.self) { group in
+          for _ in 0..<4 { group.addTask { await Self.connect(path) } }
+          try await HTTPServer.whileRunning(.unix(path: path), logger: Self.quiet, routes: Self.routes) { _ in
             try await Task.sleep(for: .milliseconds(20))
           }
           group.cancelAll()
+          return try await group.reduce(0, +)
         }
       }
     }
+    #expect(made > 30)
+  }
+
+  /// Connects again and again until it is cancelled; how often it could.
+  private static func connect(_ path: String) async -> Int {
+    var made = 0
+    while !Task.isCancelled {
+      let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+      if let connection = try? await bootstrap.connect(unixDomainSocketPath: path).get() {
+        made += 1
+        try? await connection.close()
+      } else {
+        await Task.yield()
+      }
+    }
+    return made
   }
 
   @Test("a Unix socket is the owner's alone and serves JSON") func unixSocket() async throws {

@@ -13,16 +13,14 @@ struct OperationsRoutes: Sendable {
 
   func add(to router: Router<ServiceContext>, tokens: TokenMiddleware) {
     router.group("v1/tenants/{tenant}/audit").add(middleware: tokens).get("") { request, context in
-      let limit = min(max(request.uri.queryParameters["limit"].flatMap { Int($0) } ?? 50, 1), 200)
       let page = try await log.list(
-        tenant: try context.tenant, before: try number("after", of: request), limit: limit)
+        tenant: try context.tenant, before: try number("after", of: request), limit: request.limit())
       return try JSONAnswer(page)
     }
     let platform = router.group("v1/audit").add(middleware: tokens)
     platform.get("export") { request, context in
       if case .service = context.caller { _ = try platformService(context) }
-      let limit = min(
-        max(request.uri.queryParameters["limit"].flatMap { Int($0) } ?? Self.longestExport, 1), Self.longestExport)
+      let limit = request.limit(given: Self.longestExport, atMost: Self.longestExport)
       return try JSONAnswer(try await log.export(after: try number("after", of: request) ?? 0, limit: limit))
     }
     platform.post("events") { request, context in

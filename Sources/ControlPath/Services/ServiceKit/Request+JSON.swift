@@ -5,6 +5,16 @@ import NIOCore
 import Wire
 
 extension Request {
+  /// `limit` of a list (50 when not given, at most 200), and `after`.
+  public var page: (limit: Int, after: String?) { (limit(), uri.queryParameters["after"].map(String.init)) }
+
+  /// The query's `limit`, at least 1.
+  public func limit(given usual: Int = 50, atMost most: Int = 200) -> Int {
+    min(max(uri.queryParameters["limit"].flatMap { Int($0) } ?? usual, 1), most)
+  }
+}
+
+extension Request {
   /// The body as JSON of `type`.
   /// - Parameter limit: bytes; a longer body is 413.
   /// - Throws: `Problem`: `too_large`, or `malformed_request` that names the field.

@@ -14,14 +14,14 @@ struct CloudsHost {
     let bindings = settings.bindings()
     let callers = settings.callers("front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub")
     let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
-    let identity = settings.offered("identity-url")
+    let users = settings.users()
     let gateway = Self.gateway(&settings)
     guard let folder, let bindings, let callers, let key, let operations, settings.isGood else {
       throw settings.failure
     }
     configuration = .init(
       folder: folder, bindings: bindings, callers: callers,
-      users: try identity.map { AccessTokenVerifier(try KeyDirectory.of($0)) }, gateways: gateway.map { [$0] } ?? [],
+      users: users, gateways: gateway.map { [$0] } ?? [],
       providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key))
   }
 

@@ -14,7 +14,7 @@ struct MigrationHost {
     let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers("front:/etc/godwit/front.key.pub")
     let (clouds, operations) = (settings.endpoint("clouds-url"), settings.endpoint("operations-url"))
-    let identity = settings.offered("identity-url")
+    let users = settings.users()
     let publicURL = settings.required("public-url", example: "https://godwit.example.com:8443") { text in
       guard case .web(let url, _) = try Setting.endpoint(text, ca: nil) else {
         throw ConfigurationError("Agents cannot reach '\(text)'.", remedy: "Give https://HOST:PORT.")
@@ -30,7 +30,7 @@ struct MigrationHost {
     else { throw settings.failure }
     configuration = .init(
       database: folder + "/migration.sqlite", key: key, keyFile: keyFile, bindings: bindings, callers: callers,
-      users: try identity.map { AccessTokenVerifier(try KeyDirectory.of($0)) }, clouds: clouds, operations: operations,
+      users: users, clouds: clouds, operations: operations,
       publicURL: publicURL, certificateAuthority: ca, enrolmentCertificate: certificate, agentBinary: agent,
       leaseSeconds: lease ?? 30)
   }

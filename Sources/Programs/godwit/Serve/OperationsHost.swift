@@ -14,11 +14,11 @@ struct OperationsHost {
     let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers(
       "front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub, clouds:/etc/godwit/clouds.key.pub")
-    let identity = settings.offered("identity-url")
+    let users = settings.users()
     guard let folder, let bindings, let key, let keyFile, let callers, settings.isGood else { throw settings.failure }
     configuration = .init(
       folder: folder, bindings: bindings, callers: callers,
-      users: try identity.map { AccessTokenVerifier(try KeyDirectory.of($0)) }, key: key, keyFile: keyFile)
+      users: users, key: key, keyFile: keyFile)
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) throws -> any Service {

@@ -20,8 +20,7 @@ public enum PasswordHash {
   }
 
   static func make(_ password: String, cost: Cost) async throws -> String {
-    var generator = SystemRandomNumberGenerator()
-    let salt = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    let salt = Secret.bytes(16)
     let hash = try await derive(password, salt, cost)
     return "$scrypt$ln=\(cost.logRounds),r=\(cost.blockSize),p=\(cost.parallelism)$"
       + Data(salt).base64EncodedString() + "$" + Data(hash).base64EncodedString()

@@ -13,8 +13,7 @@ struct SecondFactor: Sendable {
   /// A new secret, not in force yet.
   /// - Throws: `Problem` 409 where one is.
   func begin(_ user: UserRecord) async throws -> IdentityAPI.SecondFactor {
-    var generator = SystemRandomNumberGenerator()
-    let bytes = (0..<20).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    let bytes = Secret.bytes(20)
     let secret = TOTP.base32(bytes)
     let codes = (0..<Self.recoveryCodes).map { _ in "gwr_" + Secret.text(bytes: 10) }
     let row = SecondFactorRecord(

@@ -45,14 +45,6 @@ struct PlatformRoutes: Sendable {
   }
 }
 
-extension Request {
-  /// `limit` (50 when not given, at most 200) and `after` of a list.
-  var page: (limit: Int, after: String?) {
-    let limit = uri.queryParameters["limit"].flatMap { Int($0) } ?? 50
-    return (min(max(limit, 1), 200), uri.queryParameters["after"].map(String.init))
-  }
-}
-
 extension MigrationAPI.Page {
   /// - Parameter rows: one more than `limit`, where there are more.
   init(_ rows: [Item], _ limit: Int, id: (Item) -> String) {

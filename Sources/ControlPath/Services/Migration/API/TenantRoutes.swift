@@ -54,8 +54,7 @@ struct TenantRoutes: Sendable {
     _ type: Row.Type, _ request: Request, _ context: ServiceContext, filter: [String: String] = [:],
     _ view: (Row) -> View
   ) async throws -> JSONAnswer {
-    let limit = min(max(request.uri.queryParameters["limit"].flatMap { Int($0) } ?? 50, 1), 200)
-    let after = request.uri.queryParameters["after"].map(String.init)
+    let (limit, after) = request.page
     let (rows, next) = try await orchestrator.database.list(
       type, try context.tenant, filter: filter, limit: limit, after: after)
     return try JSONAnswer(MigrationAPI.Page(items: rows.map(view), next: next))

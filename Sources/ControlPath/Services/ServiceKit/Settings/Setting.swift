@@ -130,10 +130,10 @@ extension ServiceSettings {
     }
   }
 
-  /// The same of a service that may be missing.
-  public mutating func offered(_ name: String) -> RESTClient.Endpoint? {
+  /// What checks people's access tokens: by the keys of the identity service at `identity-url`; nil where none is given.
+  public mutating func users() -> AccessTokenVerifier? {
     let ca = optional("services-ca", Setting.content)
-    return optional(name) { try Setting.endpoint($0, ca: ca) }
+    return optional("identity-url") { AccessTokenVerifier(try KeyDirectory.of(try Setting.endpoint($0, ca: ca))) }
   }
 
   /// The key that the service signs with: `key-file`.
