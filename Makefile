@@ -1,8 +1,11 @@
 # Everything that is run here, by people and by CI, is a target of this file.
 SWIFT_FLAGS := --explicit-target-dependency-import-check error
-# The programs that run on a source or in the appliance are fully static; their products are kept apart.
-STATIC_FLAGS := -c release --scratch-path .build-static --static-swift-stdlib -Xswiftc -static-executable $(SWIFT_FLAGS)
+# Where the programs for other machines go, and how they are built: for release, but in the tests as these are, whose build
+# has compiled everything already.
 OUT := out
+CONFIGURATION := release
+test: OUT := out/debug
+test: CONFIGURATION := debug
 
 .PHONY: help setup build programs static appliance guests check test demo bench torture
 
@@ -16,10 +19,10 @@ build: setup ## build everything for development
 	swift build --build-tests $(SWIFT_FLAGS)
 
 static: setup ## build the static agent and repair programs into out/bin
-	swift build $(STATIC_FLAGS) --product godwit-agent
-	swift build $(STATIC_FLAGS) --product godwit-repair
+	swift build -c $(CONFIGURATION) $(SWIFT_FLAGS) --product godwit-agent
+	swift build -c $(CONFIGURATION) $(SWIFT_FLAGS) --product godwit-repair
 	@mkdir -p $(OUT)/bin
-	install -s .build-static/release/godwit-agent .build-static/release/godwit-repair $(OUT)/bin/
+	install -s .build/$(CONFIGURATION)/godwit-agent .build/$(CONFIGURATION)/godwit-repair $(OUT)/bin/
 
 appliance: static ## build (and cache) the repair appliance; out/appliance leads to it
 	@mkdir -p $(OUT)
@@ -31,7 +34,7 @@ check: setup ## format, layers and house rules
 	swift build --build-tests $(SWIFT_FLAGS)
 
 test: build appliance ## every test, with a skip that is not on Tests/skips.txt counted as a failure
-	Tests/support/run-tests
+	GODWIT_OUT=$(OUT) Tests/support/run-tests
 
 programs: setup
 	swift build $(SWIFT_FLAGS)

@@ -38,10 +38,24 @@ func library(_ name: String, in room: String? = nil, _ dependencies: [Target.Dep
 }
 
 /// A program at `Sources/Programs/<name>`.
-func program(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+func program(_ name: String, _ dependencies: [Target.Dependency], linking: [LinkerSetting] = []) -> Target {
   .executableTarget(
-    name: name, dependencies: dependencies + [argumentParser], path: "Sources/Programs/\(name)", swiftSettings: strict)
+    name: name, dependencies: dependencies + [argumentParser], path: "Sources/Programs/\(name)", swiftSettings: strict,
+    linkerSettings: linking)
 }
+
+/// For a program that runs on machines of others: fully static, whatever the configuration. The libraries named are those
+/// that modules which were compiled for dynamic linking do not name themselves.
+let fullyStatic: [LinkerSetting] = [
+  .unsafeFlags(["-static-executable", "-Xlinker", "--start-group"]),
+  .linkedLibrary("FoundationEssentials"),
+  .linkedLibrary("_FoundationCollections"),
+  .linkedLibrary("_FoundationCShims"),
+  .linkedLibrary("swiftSynchronization"),
+  .linkedLibrary("swift_Concurrency"),
+  .linkedLibrary("swiftCore"),
+  .unsafeFlags(["-Xlinker", "--end-group"])
+]
 
 /// A folder of tests at `Tests/<folder>`.
 func tests(_ folder: String, _ dependencies: [Target.Dependency]) -> Target {
@@ -172,9 +186,10 @@ let package = Package(
       [
         "Source", "Transport", "Machines", "Repair", "Wire", "CLinuxBlock", "Logs", logging, serviceLifecycle,
         unixSignals
-      ]),
+      ],
+      linking: fullyStatic),
     program("godwit-gateway", ["Gateway", "Wire", "Logs", logging, serviceLifecycle, unixSignals, systemPackage]),
-    program("godwit-repair", ["Repair", "Machines", "CLinuxRepair"]),
+    program("godwit-repair", ["Repair", "Machines", "CLinuxRepair"], linking: fullyStatic),
     program("godwit-hypervisor", ["Hypervisor", logging, serviceLifecycle, unixSignals]),
     program("godwit-fakecloud", ["Fakes", "ServiceKit", "Logs", logging, serviceLifecycle, unixSignals]),
     program(

@@ -9,6 +9,8 @@ import sys
 from machine import Shell, SourceMachine
 
 top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# Agent, repair and appliance for other machines (`make appliance`).
+OUT = os.path.join(top, os.environ.get("GODWIT_OUT", "out"))
 
 
 class Guest:
@@ -85,7 +87,7 @@ class Tiny(Guest):
             if self.kills_agent:
                 file.write(KILL_AGENT)
         self.image = build(
-            "build-tiny", "--firmware", self.firmware, "--agent", os.path.join(top, "out/bin/godwit-agent"), "--enrol", script)
+            "build-tiny", "--firmware", self.firmware, "--agent", os.path.join(OUT, "bin/godwit-agent"), "--enrol", script)
         self.overlay(os.path.join(self.image, "disk.raw"))
 
     def boot(self):

@@ -13,7 +13,7 @@ import Wire
     async throws
   {
     let guest = try Self.script("guests/build-tiny") + "/disk.raw"
-    let appliance = try Self.appliance()
+    let appliance = BuiltPrograms.appliance
     let extra = ["--appliance-kernel", appliance + "/vmlinuz", "--appliance-initramfs", appliance + "/initramfs"]
     try await HypervisorUnderTest.with(extra: extra) { hypervisor in
       let token = HypervisorUnderTest.token
@@ -61,14 +61,7 @@ import Wire
   }
 
   private static func script(_ path: String, _ arguments: String...) throws -> String {
-    var root = URL(filePath: #filePath)
-    for _ in 0..<4 { root.deleteLastPathComponent() }
-    let output = try run(root.path + "/deploy/" + path, arguments)
+    let output = try run(BuiltPrograms.top + "/deploy/" + path, arguments)
     return String(output.split(separator: "\n").last ?? "")
-  }
-
-  private static func appliance() throws -> String {
-    let repair = ProcessInfo.processInfo.environment["GODWIT_REPAIR"]
-    return try repair.map { try script("appliance/build", "--repair", $0) } ?? script("appliance/build")
   }
 }

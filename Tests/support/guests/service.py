@@ -15,7 +15,7 @@ from laboratory import Program
 
 # This machine as QEMU's user network shows it to a guest.
 HOST = "10.0.2.2"
-AGENT = os.path.join(top, "out/bin/godwit-agent")
+AGENT = os.path.join(top, os.environ.get("GODWIT_OUT", "out"), "bin/godwit-agent")
 GATEWAY = os.path.join(top, ".build/debug/godwit-gateway")
 
 
