@@ -4,9 +4,12 @@ import Synchronization
 import Testing
 import Wire
 
+/// Seconds of a further cut, with the agent's own patience: `GODWIT_CUT_SECONDS=600 swift test --filter NetworkFaultTests`.
+private let longCut = ProcessInfo.processInfo.environment["GODWIT_CUT_SECONDS"].flatMap(Int.init).map { [$0] } ?? []
+
 /// The line between agent and gateway fails in the middle of a whole sync. Nobody does anything about it: the same sync
 /// goes on from what was settled, and ends with an equal replica.
-@Suite(.timeLimit(.minutes(2)), .serialized) struct NetworkFaultTests {
+@Suite(.timeLimit(.minutes(15)), .serialized) struct NetworkFaultTests {
   private static let megabyte: UInt64 = 1 << 20
   /// Frames under way when a line is cut: they are sent again, and nothing else is.
   private static let inFlight = 4 * 2 * megabyte
@@ -69,7 +72,7 @@ import Wire
     #expect(try bench.isEqual())
   }
 
-  @Test(arguments: [1, 3])
+  @Test(arguments: [1, 3] + longCut)
   func `A line that is cut and refuses connections for some seconds is gone on with`(seconds: Int) async throws {
     try await SyncBench.with(size: 40 * Self.megabyte) { bench in
       try noise(bench)
@@ -86,17 +89,18 @@ import Wire
           report, bench, sent: try relay.counts().sent, atMost: bench.size * 105 / 100 + Self.inFlight)
         // It is noticed in as long again as it was cut; what is left to send takes less than two seconds.
         #expect(seconds == 1 || lasted < .seconds(4 * seconds), "\(lasted) from the cut to the end")
+        if seconds > 60 { print("a cut of \(seconds) s: \(lasted) from the cut to the end") }
       }
     }
   }
 
   /// The longer one outlasts the agent's patience with a connection, as more than a minute does by default.
-  @Test(arguments: [1, 4])
+  @Test(arguments: [1, 4] + longCut)
   func `A line that swallows every packet for some seconds is gone on with`(seconds: Int) async throws {
     try await withNetwork(size: 40 * Self.megabyte) { network, bench in
       let before = try network.sent()
       let report = try await sync(
-        bench, link: 20 << 20, patience: patience(silence: 2), after: 12 * Self.megabyte
+        bench, link: 20 << 20, patience: seconds < 60 ? patience(silence: 2) : SyncPatience(), after: 12 * Self.megabyte
       ) {
         try network.lose(1)
         try await Task.sleep(for: .seconds(seconds))

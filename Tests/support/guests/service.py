@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -33,47 +34,75 @@ class GuestAuthority(Authority):
         return super().write_identity(path, server.replace("127.0.0.1", HOST))
 
 
+def append(guest, path, files):
+    """Writes the guest's initramfs to `path` with `files` in it: what is to be where, with its mode."""
+    folder = path + ".files"
+    for name, (source, mode) in files.items():
+        subprocess.run(["install", "-D", "-m", mode, source, os.path.join(folder, name)], check=True)
+        # What only root may read lies in a folder that only root may enter.
+        os.chmod(os.path.dirname(os.path.join(folder, name)), 0o700 if mode == "600" else 0o755)
+    names = subprocess.run(["find", ".", "-mindepth", "1", "-printf", "%P\\n"], cwd=folder, check=True,
+                           stdout=subprocess.PIPE).stdout
+    archive = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=folder, input=names, check=True,
+                             stdout=subprocess.PIPE).stdout
+    shutil.rmtree(folder)
+    with open(path, "wb") as file:
+        with open(os.path.join(guest, "initramfs"), "rb") as base:
+            file.write(base.read())
+        file.write(archive)
+
+
+class Gateway:
+    """A gateway as a process of this machine."""
+
+    def __init__(self, folder, authority):
+        self._program = Program(
+            [GATEWAY, "--listen", "127.0.0.1:0", "--state", os.path.join(folder, "gateway"), "--issuer-key",
+             authority.issuers, "--certificate", authority.certificate, "--private-key", authority.key],
+            os.path.join(folder, "gateway.log"), stdout=subprocess.PIPE)
+        line = self._program.process.stdout.readline()
+        if not line:
+            raise RuntimeError("the gateway did not start; see gateway.log")
+        self.address = f"https://{HOST}:{json.loads(line)['port']}"
+
+    @staticmethod
+    def location(path):
+        """Where it finds the replica that is the file `path`."""
+        return path
+
+    def close(self):
+        self._program.end()
+
+
 class Service(ControlPlane):
-    """Also starts the gateway. `folder` is a new one."""
+    """`folder` is a new one. `gateway` is the one that syncs are sent to."""
 
     def __init__(self, folder):
         self.identity = os.path.join(folder, "identity.json")
         super().__init__(GuestAuthority(folder), self.identity)
-        self.gateway = Program(
-            [GATEWAY, "--listen", "127.0.0.1:0", "--state", os.path.join(folder, "gateway"), "--issuer-key",
-             self.authority.issuers, "--certificate", self.authority.certificate, "--private-key", self.authority.key],
-            os.path.join(folder, "gateway.log"), stdout=subprocess.PIPE)
-        line = self.gateway.process.stdout.readline()
-        if not line:
-            raise RuntimeError("the gateway did not start; see gateway.log")
-        self._gateway = f"https://{HOST}:{json.loads(line)['port']}"
+        self.gateway = None
 
     def initramfs(self, guest, path):
         """The guest's, with the agent and its identity."""
-        folder = os.path.join(os.path.dirname(path), "agent")
-        for source, name, mode in ((AGENT, "usr/local/sbin/godwit-agent", "755"),
-                                   (self.identity, "var/lib/godwit-agent/identity.json", "600")):
-            subprocess.run(["install", "-D", "-m", mode, source, os.path.join(folder, name)], check=True)
-        os.chmod(os.path.join(folder, "var/lib/godwit-agent"), 0o700)
-        names = subprocess.run(["find", ".", "-mindepth", "1", "-printf", "%P\\n"], cwd=folder, check=True,
-                               stdout=subprocess.PIPE).stdout
-        archive = subprocess.run(["cpio", "-o", "-H", "newc", "-R", "0:0", "--quiet"], cwd=folder, input=names, check=True,
-                                 stdout=subprocess.PIPE).stdout
-        with open(path, "wb") as file:
-            with open(os.path.join(guest, "initramfs"), "rb") as base:
-                file.write(base.read())
-            file.write(archive)
+        append(guest, path, {"usr/local/sbin/godwit-agent": (AGENT, "755"),
+                             "var/lib/godwit-agent/identity.json": (self.identity, "600")})
+
+    @property
+    def is_busy(self):
+        """Whether a sync was ordered that has not ended."""
+        with self._change:
+            return bool(self._open)
 
     def order(self, migration, disks, mode, final=False):
         """Hands out a sync; `disks` are (kernel name, replica's file) in order. The session's name."""
         self._number += 1
         name = f"sync-{self._number}"
-        volumes = [{"volume": f"{migration}-{disk}", "location": path, "size": os.path.getsize(path)}
-                   for disk, path in disks]
+        volumes = [{"volume": f"{migration}-{disk}", "location": self.gateway.location(path),
+                    "size": os.path.getsize(path)} for disk, path in disks]
         grant = {"tenant": "torture", "migration": migration, "session": name, "ordinal": self._number,
                  "cnf": {"jkt": self.thumbprint}, "disks": volumes, "exp": int(time.time()) + 7200}
         body = {"migration": migration, "session": name, "mode": mode, "final": final,
-                "gateway": self._gateway, "grant": self.authority.token(grant), "limits": {},
+                "gateway": self.gateway.address, "grant": self.authority.token(grant), "limits": {},
                 "disks": [disk for disk, _ in disks]}
         with self._change:
             self._open[name] = {"id": name, "body": {"sync": {"_0": body}}}
@@ -89,6 +118,3 @@ class Service(ControlPlane):
                     raise RuntimeError(f"{name} did not end; last report: {self._reports.get(name)}")
                 self._change.wait(0.2)
             return self._reports.get(name, {})
-
-    def close(self):
-        self.gateway.end()
