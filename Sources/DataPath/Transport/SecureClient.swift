@@ -7,7 +7,8 @@ public import Wire
 
 /// HTTPS requests that carry a proof of the agent's key.
 ///
-/// Trusts the CA of its settings only, follows no redirect, repeats nothing by itself.
+/// Trusts the CA of its settings only, follows no redirect, repeats nothing by itself but what a server refused for the time
+/// of its proof.
 public final class SecureClient: Sendable {
   public struct Answer: Sendable {
     public let status: Int
@@ -19,10 +20,13 @@ public final class SecureClient: Sendable {
   /// The system's clock, in seconds since 1970.
   public static let systemTime: @Sendable () -> Int = { Int(Date().timeIntervalSince1970) }
 
+  /// Seconds by which the own clock may differ from a server's, by which requests then go.
+  public static let mostSkew = ServerTime.most
+
   private let client: HTTPClient
   private let key: AgentKey
   private let proxy: String
-  private let now: @Sendable () -> Int
+  private let time: ServerTime
 
   /// - Parameters:
   ///   - connections: most connections to one server.
@@ -44,7 +48,7 @@ public final class SecureClient: Sendable {
     configuration.http1_1ConnectionDebugInitializer = { Self.giveUp($0, after: silence) }
     client = HTTPClient(eventLoopGroup: group, configuration: configuration)
     proxy = settings.proxy.map { "\($0.host):\($0.port)" } ?? "none"
-    (self.key, self.now) = (key, now)
+    (self.key, time) = (key, ServerTime(own: now))
   }
 
   /// Closes all connections. Must be called before the last reference goes.
@@ -77,10 +81,17 @@ public final class SecureClient: Sendable {
     _ method: HTTPVerb, _ url: String, token: String?, body: ByteBuffer? = nil,
     contentType: String = "application/json", timeout: TimeAmount = .seconds(60), limit: Int = 8 << 20
   ) async throws -> Answer {
-    let request = try request(method, url, token: token, body: body, contentType: contentType)
     let deadline = NIODeadline.now() + timeout
     do {
-      let response = try await client.execute(request, deadline: deadline)
+      let first = try request(method, url, token: token, body: body, contentType: contentType)
+      var response = try await client.execute(first, deadline: deadline)
+      if response.status == .unauthorized,
+        time.correct(by: response.headers.first(name: "date").flatMap(Self.seconds(ofDate:)))
+      {
+        _ = try? await response.body.collect(upTo: limit)
+        let second = try request(method, url, token: token, body: body, contentType: contentType)
+        response = try await client.execute(second, deadline: deadline)
+      }
       let body = try await response.body.collect(upTo: limit)
       let retryAfter = response.headers.first(name: "retry-after").flatMap { Int($0) }
       let answer = Answer(status: Int(response.status.code), body: body, retryAfter: retryAfter)
@@ -107,7 +118,7 @@ public final class SecureClient: Sendable {
     var generator = SystemRandomNumberGenerator()
     let jti = Base64URL.encode((0..<16).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
     let proof = try KeyProof.make(
-      key: key, method: method.rawValue, url: url, accessToken: token, now: now(), jti: jti)
+      key: key, method: method.rawValue, url: url, accessToken: token, now: time.now, jti: jti)
     request.headers.add(name: "dpop", value: proof)
     if let body {
       request.headers.add(name: "content-type", value: contentType)

@@ -100,13 +100,15 @@ struct RunningGateway: Sendable {
   var base: String { "https://127.0.0.1:\(port)" }
 
   /// Runs `body` with a client that signs with `agent`.
+  /// - Parameter skew: seconds that its clock is ahead of the gateway's.
   func withClient<T: Sendable>(
-    _ agent: AgentKey, connections: Int = 8, _ body: @Sendable (SecureClient) async throws -> T
+    _ agent: AgentKey, connections: Int = 8, skew: @escaping @Sendable () -> Int = { 0 },
+    _ body: @Sendable (SecureClient) async throws -> T
   ) async throws -> T {
     let client = try SecureClient(
       settings: ConnectionSettings(authority: lab.authority.certificatePEM), key: agent,
       group: MultiThreadedEventLoopGroup.singleton, connections: connections,
-      now: { [lab] in lab.clock.withLock { $0 } })
+      now: { [lab] in lab.clock.withLock { $0 } + skew() })
     let result: Result<T, any Error>
     do { result = .success(try await body(client)) } catch { result = .failure(error) }
     try await client.shutdown()

@@ -13,8 +13,8 @@ struct DoctorTests {
   @Test("The clock is judged by how far it is off, in either direction")
   func clock() {
     #expect(Self.service(1000, now: 1003).grade == .ok)
-    #expect(Self.service(1000, now: 1020).grade == .warn)
-    #expect(Self.service(1000, now: 880).grade == .stop)
+    #expect(Self.service(1000, now: 880).grade == .warn)
+    #expect(Self.service(100_000, now: 13_599).grade == .stop)
     #expect(Self.service(1000, now: 880).text.contains("120 s behind"))
     #expect(Self.service(1000, now: 1090).text.contains("90 s ahead of"))
     #expect(Self.service(nil, now: 1).grade == .warn)

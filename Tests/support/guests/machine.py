@@ -67,6 +67,8 @@ class StockMachine:
             "-kernel", os.path.join(guest, "vmlinuz"), "-initrd", initramfs, "-append", "console=ttyS0 panic=-1",
             "-chardev", f"file,id=console,path={self.console}", "-serial", "chardev:console",
             "-qmp", f"unix:{self._socket('qmp')},server=on,wait=off", "-device", "virtio-serial-pci",
+            # Two hours ahead of the gateway's.
+            "-rtc", "base=" + time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 7200)),
             "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
         ]
         for port in ("shell", "witness"):

@@ -76,11 +76,14 @@ extension Doctor {
     }
     let off = Int(now.timeIntervalSince1970) - date
     let said = "this machine's clock is \(abs(off)) s \(off < 0 ? "behind" : "ahead of") the service's"
-    let remedy = "set the clock (NTP): proofs of the agent's key are refused when it is a minute off"
     switch abs(off) {
-    case ...5: return Finding(.clock, .ok, said)
-    case ...30: return Finding(.clock, .warn, said, remedy: remedy)
-    default: return Finding(.clock, .stop, said, remedy: remedy)
+    case ...30: return Finding(.clock, .ok, said)
+    case ...SecureClient.mostSkew:
+      return Finding(
+        .clock, .warn, said + "; the agent goes by the service's",
+        remedy: "set the clock (NTP), so that times in this machine's logs mean what they say")
+    default:
+      return Finding(.clock, .stop, said, remedy: "set the clock (NTP): no certificate is good at such a time")
     }
   }
 }
