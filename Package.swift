@@ -29,6 +29,7 @@ let systemPackage = Target.Dependency.product(name: "SystemPackage", package: "s
 let swiftASN1 = Target.Dependency.product(name: "SwiftASN1", package: "swift-asn1")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let x509 = Target.Dependency.product(name: "X509", package: "swift-certificates")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// A library target at `Sources/<room>/<name>`.
 func library(_ name: String, in room: String? = nil, _ dependencies: [Target.Dependency] = []) -> Target {
@@ -76,6 +77,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
@@ -123,11 +125,12 @@ let package = Package(
       ]),
 
     // The control path: intentions.
+    .target(name: "CDocuments", path: "Sources/ControlPath/CDocuments"),
     library(
       "ServiceKit", in: "ControlPath/Services",
       [
-        "Machines", "Wire", "Connections", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient, httpTypes,
-        nioCore, nioPosix, nioHTTP1, nioSSL, x509, swiftASN1, crypto, grdb, logging, serviceLifecycle
+        "CDocuments", "Machines", "Wire", "Connections", hummingbird, hummingbirdCore, hummingbirdTLS, asyncHTTPClient,
+        httpTypes, nioCore, nioPosix, nioHTTP1, nioSSL, x509, swiftASN1, crypto, grdb, logging, serviceLifecycle, yams
       ]),
     library(
       "Identity", in: "ControlPath/Services",

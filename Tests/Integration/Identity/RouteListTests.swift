@@ -4,11 +4,11 @@ import Identity
 import Logging
 import Migration
 import Operations
-import ServiceKit
 import Testing
 import Wire
 
 @testable import Clouds
+@testable import ServiceKit
 
 /// The documents, the routers and the tables of rights name the same routes.
 struct RouteListTests {
@@ -57,6 +57,9 @@ struct RouteListTests {
   }
 
   private func expectSame(_ name: String, _ routes: Set<String>, _ rights: RouteRights) throws {
+    let status = ServiceStatus(name, checks: [], logger: Self.quiet)
+    let every = APIDocument.routes { status.add(to: $0) }
+    #expect(try Self.served(name) == routes.union(every), "/openapi.json is not what is served")
     let operations = try APIDocument(name).operations
     let documented = Set(operations.map(\.name))
     #expect(documented.count == operations.count)
@@ -67,6 +70,14 @@ struct RouteListTests {
     #expect(operations.allSatisfy { $0.success >= 200 })
     // A tenant's routes are nobody's without a right.
     #expect(operations.filter { $0.isOfTenant && $0.right == nil }.map(\.name) == [])
+  }
+
+  /// Method and path of every operation of what `/openapi.json` answers with.
+  private static func served(_ name: String) throws -> Set<String> {
+    let document = try JSONSerialization.jsonObject(with: try ServedDocument.json(of: name)) as? [String: Any]
+    let paths = document?["paths"] as? [String: [String: Any]] ?? [:]
+    return Set(
+      paths.flatMap { path, item in item.keys.filter { $0 != "parameters" }.map { "\($0.uppercased()) \(path)" } })
   }
 
   private func withFolder(_ body: (String) throws -> Void) throws {

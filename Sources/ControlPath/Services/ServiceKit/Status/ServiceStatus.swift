@@ -7,7 +7,7 @@ import ServiceLifecycle
 import Synchronization
 import Wire
 
-/// What every service says of itself: `GET /healthz`, `/readyz`, `/version`, `/metrics`.
+/// What every service says of itself: `GET /healthz`, `/readyz`, `/version`, `/metrics`, `/openapi.json`.
 public final class ServiceStatus: Sendable {
   /// Of the services in this source tree.
   public static let version = "1.0.0"
@@ -16,6 +16,8 @@ public final class ServiceStatus: Sendable {
   public let metrics: MetricRegistry
   private let checks: [ReadinessCheck]
   private let metricsToken: AdminToken?
+  /// Made when somebody asks first.
+  private let document = Mutex<ByteBuffer?>(nil)
   private let logger: Logger
   /// The last report and when it was made: so that asking costs little, whoever asks.
   private let last = Mutex<(at: ContinuousClock.Instant, report: Report)?>(nil)
@@ -59,6 +61,19 @@ public final class ServiceStatus: Sendable {
       return Response(
         status: .ok, headers: [.contentType: "text/plain; version=0.0.4; charset=utf-8"],
         body: .init(byteBuffer: ByteBuffer(string: await metrics.text())))
+    }
+    router.get("openapi.json") { [self] _, _ in
+      Response(
+        status: .ok, headers: [.contentType: "application/json"], body: .init(byteBuffer: try openAPI()))
+    }
+  }
+
+  private func openAPI() throws -> ByteBuffer {
+    try document.withLock { document in
+      if let document { return document }
+      let made = ByteBuffer(bytes: try ServedDocument.json(of: name))
+      document = made
+      return made
     }
   }
 
