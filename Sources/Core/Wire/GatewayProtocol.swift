@@ -171,7 +171,10 @@ public struct Problem: Codable, Hashable, Sendable, Error {
   public var detail: String
   /// What to do.
   public var remedy: String
-  public init(code: String, status: Int, detail: String, remedy: String) {
+  /// Seconds after which it may be tried again, where that is known.
+  public var retryAfter: Int?
+  public init(code: String, status: Int, detail: String, remedy: String, retryAfter: Int? = nil) {
     (self.code, self.status, self.detail, self.remedy) = (code, status, detail, remedy)
+    self.retryAfter = retryAfter
   }
 }

@@ -38,7 +38,7 @@ struct RouteListTests {
       let ledger = Ledger(database: database, now: { 0 })
       let targets = Targets(database: database, box: try SecretBox(keyFile: folder + "/key"), factories: [:])
       let routes = CloudsRoutes(
-        auditor: Auditor(service: "clouds", writer: database), ledger: ledger, targets: targets,
+        ledger: ledger, targets: targets,
         reconciler: Reconciler(ledger: ledger, targets: targets, pace: .init(), logger: Self.quiet), gateways: [],
         installation: "")
       let tokens = TokenMiddleware(

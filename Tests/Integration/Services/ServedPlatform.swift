@@ -18,7 +18,7 @@ final class ServedPlatform: Sendable {
     var ports: [String: Int] = [:]
     for service in Self.services { ports[service] = try ControlPlane.freePort() }
     self.ports = ports
-    for name in ["front", "migration", "clouds", "operations", "gateway"] {
+    for name in ["front", "migration", "clouds", "operations", "gateway", "identity"] {
       try SigningKey.publish(try plane.key(name), file: "\(plane.folder)/\(name).key")
     }
     _ = try AdminToken.open(file: plane.folder + "/admin.token")
@@ -42,17 +42,18 @@ final class ServedPlatform: Sendable {
     case "identity":
       [
         "state": folder + "/identity", "listen": listen, "admin-token-file": folder + "/admin.token",
-        "front-addresses": "127.0.0.1"
+        "front-addresses": "127.0.0.1", "key-file": folder + "/identity.key", "operations-url": url("operations")
       ]
     case "operations":
       [
         "state": folder + "/operations", "listen": listen, "key-file": folder + "/operations.key",
         "identity-url": url("identity"),
-        "callers": ["front", "migration", "clouds"].map { "\($0):\(folder)/\($0).key.pub" }.joined(separator: ",")
+        "callers": ["front", "migration", "clouds", "identity"].map { "\($0):\(folder)/\($0).key.pub" }.joined(
+          separator: ",")
       ]
     case "clouds":
       [
-        "key-file": folder + "/clouds.key", "operations-url": url("operations"),
+        "key-file": folder + "/clouds.key", "operations-url": url("operations"), "front-addresses": "127.0.0.1",
         "state": folder + "/clouds", "listen": "\(listen), unix:\(plane.cloudsSocket)",
         "callers": "front:\(folder)/front.key.pub, migration:\(folder)/migration.key.pub",
         "gateway-url": plane.gatewayURL, "gateway-ca": folder + "/ca/ca.pem",
@@ -64,7 +65,8 @@ final class ServedPlatform: Sendable {
         "state": folder + "/migration", "listen": "\(listen), unix:\(plane.migrationSocket)",
         "key-file": folder + "/migration.key", "callers": "front:\(folder)/front.key.pub", "clouds-url": url("clouds"),
         "operations-url": url("operations"), "identity-url": url("identity"),
-        "public-url": plane.publicURL, "public-ca": folder + "/ca/ca.pem", "lease-seconds": "1"
+        "front-addresses": "127.0.0.1", "public-url": plane.publicURL, "public-ca": folder + "/ca/ca.pem",
+        "lease-seconds": "1"
       ]
     default:
       [

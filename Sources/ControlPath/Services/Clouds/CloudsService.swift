@@ -21,6 +21,8 @@ public struct CloudsService: Service {
     public var providers: [String: ProviderFactory]
     /// Without it audit events stay in the outbox.
     public var audit: AuditDelivery?
+    /// IP addresses of fronts, whose word is taken for where a request came from.
+    public var fronts: Set<String> = []
     public init(
       folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], users: AccessTokenVerifier? = nil,
       gateways: [CloudsAPI.Gateway], providers: [String: ProviderFactory], audit: AuditDelivery? = nil
@@ -70,12 +72,11 @@ public struct CloudsService: Service {
     let targets = Targets(database: database, box: box, factories: configuration.providers)
     let reconciler = Reconciler(ledger: ledger, targets: targets, pace: pace, logger: logger)
     let routes = CloudsRoutes(
-      auditor: Auditor(service: Self.name, writer: database),
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
       installation: try await ledger.installation())
     let tokens = TokenMiddleware(
       services: ServiceTokenVerifier(audience: Self.name, keys: configuration.callers), users: configuration.users,
-      rights: Self.rights)
+      rights: Self.rights, auditor: Auditor(service: Self.name, writer: database, fronts: configuration.fronts))
     let status = ServiceStatus(
       Self.name, checks: [.database(database), .key(configuration.folder + "/secrets.key")], logger: logger)
     let servers: [any Service] = configuration.bindings.map { binding in

@@ -14,6 +14,7 @@ public struct IdentityService: Service {
   private let database: IdentityDatabase
   private let keys: SigningKeys
   private let box: SecretBox
+  private let auditor: Auditor
   private let status: ServiceStatus
   private let logger: Logger
   private let onRunning: @Sendable (HTTPServer.Place) async -> Void
@@ -30,8 +31,10 @@ public struct IdentityService: Service {
     database = try IdentityDatabase(path: configuration.folder + "/identity.sqlite")
     status = ServiceStatus(
       "identity", checks: [.database(database.pool), .key(configuration.folder + "/secrets.key")], logger: logger)
+    status.metrics.gaugeAuditOutbox(of: database.pool)
     let now = configuration.now
-    keys = try SigningKeys(database: database, folder: configuration.folder + "/keys") { Int(now()) }
+    auditor = Auditor(service: "identity", writer: database.pool, fronts: configuration.fronts)
+    keys = try SigningKeys(database: database, folder: configuration.folder + "/keys", auditor: auditor) { Int(now()) }
     box = try SecretBox(keyFile: configuration.folder + "/secrets.key")
     try database.pool.write { db in
       guard try TenantRecord.fetchCount(db) == 0 else { return }
@@ -58,11 +61,11 @@ public struct IdentityService: Service {
     SessionRoutes(
       keys: keys,
       credentials: Credentials(database: database, keys: keys, bootstrap: configuration.bootstrap, now: now),
-      signIn: signIn, invitations: invitations, fronts: configuration.fronts
+      signIn: signIn, invitations: invitations, fronts: configuration.fronts, auditor: auditor
     ).add(to: router)
     let tokens = TokenMiddleware(
       services: ServiceTokenVerifier(audience: "identity", keys: [:]), users: users, rights: Self.rights,
-      admin: configuration.bootstrap)
+      admin: configuration.bootstrap, auditor: auditor)
     PlatformRoutes(people: people, keys: keys, secondFactor: secondFactor).add(
       to: router.group("v1").add(middleware: tokens))
     TenantRoutes(people: people, invitations: invitations, tokens: APITokens(database: database, now: now))
@@ -73,6 +76,11 @@ public struct IdentityService: Service {
     let servers = configuration.bindings.map {
       HTTPServer($0, logger: logger, status: status, onRunning: onRunning, routes: addRoutes)
     }
-    try await ServiceGroup(configuration: .init(services: servers, logger: logger)).run()
+    let sender = try configuration.audit.map {
+      try AuditSender(
+        service: "identity", key: $0.key, operations: $0.operations, writer: database.pool, logger: logger)
+    }
+    let services: [any Service] = servers + (sender.map { [$0] } ?? [])
+    try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
   }
 }

@@ -37,6 +37,8 @@ public struct MigrationConfiguration: Sendable {
   /// Seconds without a call after which the agent of a final sync may be lost, and its gateway is asked; and those it
   /// has to say that its source runs, once it was told that the final sync is retired.
   public var agentSilence: Double
+  /// IP addresses of fronts, whose word is taken for where a request came from.
+  public var fronts: Set<String> = []
   public var clock: WorkflowClock
   public var faults: FaultPoints
 

@@ -37,9 +37,8 @@ public struct MigrationService: Service {
     AgentRoutes(orchestrator: orchestrator).add(to: router)
     let tokens = TokenMiddleware(
       services: ServiceTokenVerifier(audience: "migration", keys: orchestrator.configuration.callers),
-      users: orchestrator.configuration.users, rights: Self.rights)
+      users: orchestrator.configuration.users, rights: Self.rights, auditor: orchestrator.auditor)
     let tenant = router.group("v1/tenants/{tenant}").add(middleware: tokens)
-      .add(middleware: AuditMiddleware(orchestrator.auditor))
     TenantRoutes(orchestrator: orchestrator).add(to: tenant)
     MigrationRoutes(orchestrator: orchestrator).add(to: tenant)
   }

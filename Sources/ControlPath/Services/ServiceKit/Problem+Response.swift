@@ -25,7 +25,7 @@ extension Problem: ResponseGenerator {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     var headers: HTTPFields = [.contentType: "application/problem+json"]
-    if status == 503 || status == 429 { headers[.retryAfter] = "1" }
+    if let retryAfter { headers[.retryAfter] = "\(retryAfter)" } else if status == 503 { headers[.retryAfter] = "1" }
     return Response(
       status: .init(code: status), headers: headers,
       body: .init(byteBuffer: ByteBuffer(bytes: try encoder.encode(answer))))

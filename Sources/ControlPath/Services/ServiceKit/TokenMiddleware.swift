@@ -2,7 +2,7 @@ import HTTPTypes
 public import Hummingbird
 import Wire
 
-/// Lets only callers through who may: other services by their service tokens, people and programs by access tokens whose
+/// Verifies who calls, has it audited, and lets only those through who may, in this order: other services by their service tokens, people and programs by access tokens whose
 /// rights are enough for the route. Where the route names a `{tenant}` the token must be for that one; another one looks
 /// as if nothing were there.
 public struct TokenMiddleware: RouterMiddleware {
@@ -11,38 +11,56 @@ public struct TokenMiddleware: RouterMiddleware {
   private let users: AccessTokenVerifier?
   private let admin: AdminToken?
   private let rights: RouteRights
+  private let auditor: Auditor?
 
   /// - Parameters:
   ///   - users: nil: service tokens only.
   ///   - admin: who may do everything; nil: nobody by such a token.
+  ///   - auditor: notes what is changed, and what is refused to people; nil: nobody does.
   public init(
-    services: ServiceTokenVerifier, users: AccessTokenVerifier?, rights: RouteRights, admin: AdminToken? = nil
+    services: ServiceTokenVerifier, users: AccessTokenVerifier?, rights: RouteRights, admin: AdminToken? = nil,
+    auditor: Auditor? = nil
   ) {
     (self.services, self.users, self.rights, self.admin) = (services, users, rights, admin)
+    self.auditor = auditor
   }
 
   public func handle(
     _ request: Request, context: ServiceContext, next: (Request, ServiceContext) async throws -> Response
   ) async throws -> Response {
     guard let token = request.bearerToken else { throw Problem.tokenRefused }
-    var context = context
-    let tenant = context.parameters.get("tenant")
-    if let admin, admin.matches(token) {
-      context.caller = .admin
+    var known = context
+    known.caller = try await caller(token)
+    let context = known
+    guard let auditor else {
+      try check(request, context)
       return try await next(request, context)
     }
+    return try await auditor.watching(request, context, isAllowed: { try check(request, context) }) {
+      try await next(request, context)
+    }
+  }
+
+  /// - Throws: `Problem` 401.
+  private func caller(_ token: String) async throws -> ServiceContext.Caller {
+    if let admin, admin.matches(token) { return .admin }
     guard let parsed = try? CompactJWS(parsing: token) else { throw Problem.tokenRefused }
-    if let users, parsed.header.typ == AccessToken.type {
-      let claims = try await users.verify(parsed)
+    if let users, parsed.header.typ == AccessToken.type { return .user(try await users.verify(parsed)) }
+    return .service(try services.verify(token))
+  }
+
+  /// - Throws: `Problem` 403, or 404 for another's tenant.
+  private func check(_ request: Request, _ context: ServiceContext) throws {
+    let tenant = context.parameters.get("tenant")
+    switch context.caller {
+    case .admin: return
+    case .service(let claims):
+      if let tenant, !claims.mayActFor(tenant) { throw Problem.notFound("tenant \(tenant)") }
+    case .user(let claims):
       guard claims.tenant == tenant else { throw Self.elsewhere(tenant) }
       try rights.check(claims, request.method, context.endpointPath)
-      context.caller = .user(claims)
-    } else {
-      let claims = try services.verify(token)
-      if let tenant, !claims.mayActFor(tenant) { throw Problem.notFound("tenant \(tenant)") }
-      context.caller = .service(claims)
+    case nil: throw Problem.tokenRefused
     }
-    return try await next(request, context)
   }
 
   /// A token for a tenant is none for the platform, whoever holds it, and the other way round.

@@ -6,7 +6,7 @@ import Wire
 
 /// The clouds service from its settings.
 struct CloudsHost {
-  private let configuration: CloudsService.Configuration
+  private var configuration: CloudsService.Configuration
 
   init(_ given: ServiceSettings) throws {
     var settings = given
@@ -14,7 +14,7 @@ struct CloudsHost {
     let bindings = settings.bindings()
     let callers = settings.callers("front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub")
     let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
-    let users = settings.users()
+    let (users, fronts) = (settings.users(), settings.fronts())
     let gateway = Self.gateway(&settings)
     guard let folder, let bindings, let callers, let key, let operations, settings.isGood else {
       throw settings.failure
@@ -23,6 +23,7 @@ struct CloudsHost {
       folder: folder, bindings: bindings, callers: callers,
       users: users, gateways: gateway.map { [$0] } ?? [],
       providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key))
+    configuration.fronts = fronts
   }
 
   /// The gateway it hands out, where `gateway-url` names one.

@@ -12,11 +12,12 @@ struct IdentityHost {
     let folder = settings.required("state", example: "/var/lib/godwit/identity", Setting.folder)
     let bindings = settings.bindings()
     let token = settings.optional("admin-token-file") { try AdminToken.open(file: try Setting.file($0)) }
-    let fronts = settings.optional("front-addresses") { text in
-      Set(text.split(separator: ",").map { String($0).filter { $0 != " " } })
-    }
-    guard let folder, let bindings, settings.isGood else { throw settings.failure }
-    configuration = .init(folder: folder, bindings: bindings, bootstrap: token, fronts: fronts ?? [])
+    let fronts = settings.fronts()
+    let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
+    guard let folder, let bindings, let key, let operations, settings.isGood else { throw settings.failure }
+    configuration = .init(
+      folder: folder, bindings: bindings, bootstrap: token, fronts: fronts,
+      audit: AuditDelivery(operations: operations, key: key))
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) throws -> any Service {

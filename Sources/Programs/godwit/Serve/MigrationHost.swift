@@ -5,7 +5,7 @@ import ServiceLifecycle
 
 /// The migration service from its settings.
 struct MigrationHost {
-  private let configuration: MigrationConfiguration
+  private var configuration: MigrationConfiguration
 
   init(_ given: ServiceSettings) throws {
     var settings = given
@@ -14,7 +14,7 @@ struct MigrationHost {
     let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers("front:/etc/godwit/front.key.pub")
     let (clouds, operations) = (settings.endpoint("clouds-url"), settings.endpoint("operations-url"))
-    let users = settings.users()
+    let (users, fronts) = (settings.users(), settings.fronts())
     let publicURL = settings.required("public-url", example: "https://godwit.example.com:8443") { text in
       guard case .web(let url, _) = try Setting.endpoint(text, ca: nil) else {
         throw ConfigurationError("Agents cannot reach '\(text)'.", remedy: "Give https://HOST:PORT.")
@@ -33,6 +33,7 @@ struct MigrationHost {
       users: users, clouds: clouds, operations: operations,
       publicURL: publicURL, certificateAuthority: ca, enrolmentCertificate: certificate, agentBinary: agent,
       leaseSeconds: lease ?? 30)
+    configuration.fronts = fronts
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) throws -> any Service {

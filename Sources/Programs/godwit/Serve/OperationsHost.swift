@@ -13,7 +13,8 @@ struct OperationsHost {
     let bindings = settings.bindings()
     let (key, keyFile) = (settings.signingKey(), settings.optional("key-file", Setting.file))
     let callers = settings.callers(
-      "front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub, clouds:/etc/godwit/clouds.key.pub")
+      "front:/etc/godwit/front.key.pub, migration:/etc/godwit/migration.key.pub, clouds:/etc/godwit/clouds.key.pub, "
+        + "identity:/etc/godwit/identity.key.pub")
     let users = settings.users()
     guard let folder, let bindings, let key, let keyFile, let callers, settings.isGood else { throw settings.failure }
     configuration = .init(

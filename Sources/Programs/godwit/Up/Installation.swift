@@ -15,6 +15,7 @@ struct Installation {
   let migrationKey: AgentKey
   let migrationKeyFile: String
   let (cloudsKeyFile, operationsKeyFile): (String, String)
+  let identityKeyFile: String
   /// The gateway signs receipts with it; it lies where the gateway looks for it.
   let gatewayKey: AgentKey
   let gatewayKeyFile: String
@@ -29,6 +30,7 @@ struct Installation {
     (frontKeyFile, migrationKeyFile) = (folder + "/keys/front.key", folder + "/keys/migration.key")
     (cloudsKeyFile, operationsKeyFile) = (folder + "/keys/clouds.key", folder + "/keys/operations.key")
     gatewayKeyFile = folder + "/gateway/key"
+    identityKeyFile = folder + "/keys/identity.key"
     for sub in ["", "/keys", "/run", "/logs", "/gateway", "/hypervisor", "/migration"] {
       try PrivateFile.makeFolder(folder + sub)
     }
@@ -38,7 +40,10 @@ struct Installation {
     frontKey = try SigningKey.open(file: frontKeyFile)
     migrationKey = try SigningKey.open(file: migrationKeyFile)
     gatewayKey = try SigningKey.open(file: gatewayKeyFile)
-    for file in [frontKeyFile, migrationKeyFile, cloudsKeyFile, operationsKeyFile, gatewayKeyFile] {
+    let keyFiles = [
+      frontKeyFile, migrationKeyFile, cloudsKeyFile, operationsKeyFile, gatewayKeyFile, identityKeyFile
+    ]
+    for file in keyFiles {
       try SigningKey.publish(try SigningKey.open(file: file), file: file)
     }
     hypervisorToken = try AdminToken.open(file: folder + "/keys/hypervisor.token")

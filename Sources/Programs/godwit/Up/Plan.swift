@@ -114,7 +114,8 @@ struct Plan: Sendable {
 
   private func identity() -> [String: String] {
     [
-      "state": folder + "/identity", "listen": unix(.identity), "admin-token-file": installation.adminTokenFile
+      "state": folder + "/identity", "listen": unix(.identity), "admin-token-file": installation.adminTokenFile,
+      "key-file": installation.identityKeyFile, "operations-url": unix(.operations)
     ]
   }
 
@@ -124,7 +125,7 @@ struct Plan: Sendable {
       "identity-url": unix(.identity),
       "callers": callers([
         "front": installation.frontKeyFile, "migration": installation.migrationKeyFile,
-        "clouds": installation.cloudsKeyFile
+        "clouds": installation.cloudsKeyFile, "identity": installation.identityKeyFile
       ])
     ]
   }

@@ -47,6 +47,11 @@ extension CloudsRoutes {
     }
     group.get("machines/{id}/screenshot") { _, context in
       let row = try await machine(context)
+      guard try row.machine().state == .running else {
+        throw Problem(
+          code: "not_ready", status: 409, detail: "Machine \(row.id) does not run, so it has no screen.",
+          remedy: "Ask again once it runs.")
+      }
       let bytes = try await ask(row) { try await $0.compute.screenshot(row.resource) }
       return Response(
         status: .ok, headers: [.contentType: "image/png"], body: .init(byteBuffer: ByteBuffer(bytes: bytes)))

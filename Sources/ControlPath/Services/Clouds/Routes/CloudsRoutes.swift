@@ -7,7 +7,6 @@ import Wire
 
 /// The service's REST face, `CloudsAPI` as JSON under `/v1/tenants/{tenant}`.
 struct CloudsRoutes: Sendable {
-  let auditor: Auditor
   let ledger: Ledger
   let targets: Targets
   let reconciler: Reconciler
@@ -15,7 +14,7 @@ struct CloudsRoutes: Sendable {
   let installation: String
 
   func add(to router: Router<ServiceContext>, tokens: TokenMiddleware) {
-    let tenants = router.group("v1/tenants/{tenant}").add(middleware: tokens).add(middleware: AuditMiddleware(auditor))
+    let tenants = router.group("v1/tenants/{tenant}").add(middleware: tokens)
     addTargets(tenants)
     addVolumes(tenants)
     addSnapshots(tenants)

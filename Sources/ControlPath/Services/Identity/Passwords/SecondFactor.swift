@@ -19,7 +19,7 @@ struct SecondFactor: Sendable {
     let row = SecondFactorRecord(
       user: user.id, secret: try box.seal(Hex.encode(bytes), of: Self.owner(user.id)), isInForce: false, lastStep: 0,
       recovery: codes.map(SecretHash.of))
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       if let known = try SecondFactorRecord.fetchOne(db, key: user.id), known.isInForce {
         throw Problem.conflict("You have a second factor.", remedy: "Remove it first.")
       }
@@ -32,7 +32,9 @@ struct SecondFactor: Sendable {
 
   /// Puts it in force.
   func confirm(_ user: String, _ code: String) async throws {
-    guard try await take(user, code, recovery: false, thenInForce: true) else { throw Self.refused }
+    try await database.pool.audited { db in
+      guard try take(user, code, recovery: false, thenInForce: true, db) else { throw Self.refused }
+    }
   }
 
   /// Takes a code, of the authenticator or for recovery, from a user who needs one.
@@ -45,30 +47,29 @@ struct SecondFactor: Sendable {
         code: "second_factor_needed", status: 401, detail: "Your authenticator's code is needed as well.",
         remedy: "Give it as 'code', or a recovery code.")
     }
-    guard try await take(user, code, recovery: true) else { throw Self.refused }
+    guard try await database.pool.write({ try take(user, code, recovery: true, $0) }) else { throw Self.refused }
   }
 
   func remove(_ user: String) async throws {
-    try await database.pool.write { db in _ = try SecondFactorRecord.deleteOne(db, key: user) }
+    try await database.pool.audited { db in _ = try SecondFactorRecord.deleteOne(db, key: user) }
   }
 
   /// Whether the code is good; from then on it is not.
-  private func take(_ user: String, _ code: String, recovery: Bool, thenInForce: Bool = false) async throws -> Bool {
-    let (time, hash) = (now(), SecretHash.of(code))
-    return try await database.pool.write { db in
-      guard var row = try SecondFactorRecord.fetchOne(db, key: user) else { return false }
-      let secret = Hex.decode(try box.open(row.secret, of: Self.owner(user))) ?? []
-      if let step = TOTP.step(of: code, secret, now: time, after: row.lastStep) {
-        row.lastStep = step
-      } else if recovery, let index = row.recovery.firstIndex(of: hash) {
-        row.recovery.remove(at: index)
-      } else {
-        return false
-      }
-      row.isInForce = row.isInForce || thenInForce
-      try row.update(db)
-      return true
+  private func take(
+    _ user: String, _ code: String, recovery: Bool, thenInForce: Bool = false, _ db: GRDB.Database
+  ) throws -> Bool {
+    guard var row = try SecondFactorRecord.fetchOne(db, key: user) else { return false }
+    let secret = Hex.decode(try box.open(row.secret, of: Self.owner(user))) ?? []
+    if let step = TOTP.step(of: code, secret, now: now(), after: row.lastStep) {
+      row.lastStep = step
+    } else if recovery, let index = row.recovery.firstIndex(of: SecretHash.of(code)) {
+      row.recovery.remove(at: index)
+    } else {
+      return false
     }
+    row.isInForce = row.isInForce || thenInForce
+    try row.update(db)
+    return true
   }
 
   private static func owner(_ user: String) -> String { "godwit-second-factor-1\0\(user)" }

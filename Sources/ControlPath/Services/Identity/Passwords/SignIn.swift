@@ -22,7 +22,7 @@ struct SignIn: Sendable {
     let row = SessionRecord(
       id: Identifier.make("ses"), hash: SecretHash.of(secret), user: user.id, createdAt: time,
       expiresAt: time + Credentials.sessionLife)
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       try SessionRecord.filter(Column("expiresAt") <= time).deleteAll(db)
       try row.insert(db)
     }
@@ -39,6 +39,7 @@ struct SignIn: Sendable {
     guard email.utf8.count <= Self.longestEmail else { throw Self.refused }
     try await limit.begin(email: email, address: address)
     let user = try await database.pool.read { try UserRecord.filter(Column("email") == email).fetchOne($0) }
+    if let user { try await audit(user) } else { AuditSubject(tenant: "*", object: "user \(email)").apply() }
     guard try await PasswordHash.matches(password, user?.password, cost: cost), let user, !user.disabled else {
       throw Self.refused
     }
@@ -53,6 +54,14 @@ struct SignIn: Sendable {
   private static let refused = Problem(
     code: "sign_in_refused", status: 401, detail: "There is no user with this address and password.",
     remedy: "Check both; an owner of your tenant can invite you.")
+
+  /// The request that is handled is this user's, and concerns the platform and each of his tenants.
+  func audit(_ user: UserRecord) async throws {
+    let tenants = try await database.pool.read { db in
+      try MembershipRecord.filter(Column("user") == user.id).order(Column("tenant")).fetchAll(db).map(\.tenant)
+    }
+    AuditSubject(tenant: "*", object: "user \(user.id)", actor: user.id, others: tenants).apply()
+  }
 
   /// Something a signed-in user has to show: counted as a try of the account.
   func trying(_ user: UserRecord, from address: String, _ body: () async throws -> Void) async throws {
@@ -81,7 +90,7 @@ struct SignIn: Sendable {
   }
 
   func end(_ session: SessionRecord) async throws {
-    try await database.pool.write { db in _ = try session.delete(db) }
+    try await database.pool.audited { db in _ = try session.delete(db) }
   }
 
   /// Ends the user's other sessions.
@@ -91,7 +100,7 @@ struct SignIn: Sendable {
     _ = try await self.user(user.email, change.old, from: address)
     try Self.check(password: change.new, email: user.email)
     let hash = try await PasswordHash.make(change.new, cost: cost)
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       try db.execute(sql: "UPDATE user SET password = ? WHERE id = ?", arguments: [hash, user.id])
       try SessionRecord.filter(Column("user") == user.id && Column("id") != session.id).deleteAll(db)
     }

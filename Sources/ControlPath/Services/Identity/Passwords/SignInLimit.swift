@@ -36,7 +36,7 @@ struct SignInLimit: Sendable {
         guard wait <= 0 else {
           throw Problem(
             code: "too_many_attempts", status: 429, detail: "The password was tried too often.",
-            remedy: "Try again in \(Int(wait.rounded(.up))) s.")
+            remedy: "Try again in \(Int(wait.rounded(.up))) s.", retryAfter: max(1, Int(wait.rounded(.up))))
         }
       }
       for (key, _) in Self.keys(email, address) {

@@ -22,6 +22,7 @@ struct IdentityDatabase: Sendable {
         t.column("recovery", .text).notNull()
       }
     }
+    AuditOutbox.register(in: &migrator)
     return migrator
   }
 

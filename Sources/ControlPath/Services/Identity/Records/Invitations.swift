@@ -21,7 +21,7 @@ struct Invitations: Sendable {
     let row = InvitationRecord(
       id: Identifier.make("inv"), tenant: tenant, hash: SecretHash.of(token),
       email: try SignIn.checked(email: wish.email), role: wish.role, createdAt: time, expiresAt: time + life)
-    try await database.pool.write { db in
+    try await database.pool.audited(subject: { AuditSubject(tenant: tenant, object: "invitation \(row.id)") }) { db in
       guard try TenantRecord.fetchOne(db, key: tenant) != nil else { throw Problem.notFound("tenant \(tenant)") }
       try row.insert(db)
     }
@@ -36,14 +36,16 @@ struct Invitations: Sendable {
   }
 
   func withdraw(_ tenant: String, _ id: String) async throws {
-    guard try await database.pool.write({ try InvitationRecord.remove(tenant, id, $0) }) else {
-      throw Problem.notFound("invitation \(id)")
+    try await database.pool.audited { db in
+      guard try InvitationRecord.remove(tenant, id, db) else { throw Problem.notFound("invitation \(id)") }
     }
   }
 
   /// Makes the user, or has the one that is there show its password; then the membership.
   func accept(_ wish: IdentityAPI.Acceptance, from address: String) async throws -> IdentityAPI.Member {
     let invitation = try await open(wish.token)
+    let object = "invitation \(invitation.id)"
+    AuditSubject(tenant: invitation.tenant, object: object, actor: "invited:" + invitation.email).apply()
     let known = try await database.pool.read {
       try UserRecord.filter(Column("email") == invitation.email).fetchCount($0) > 0
     }
@@ -53,7 +55,9 @@ struct Invitations: Sendable {
         try await signIn.secondFactor.check(user.id, wish.code)
       } : try await newUser(wish, invitation)
     let time = signIn.now()
-    return try await database.pool.write { db in
+    return try await database.pool.audited(
+      subject: { AuditSubject(tenant: invitation.tenant, object: object, actor: $0.id) }
+    ) { db in
       guard var row = try InvitationRecord.find(invitation.tenant, invitation.id, db), row.acceptedBy == nil else {
         throw Self.refused
       }

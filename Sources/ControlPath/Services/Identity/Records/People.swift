@@ -16,7 +16,7 @@ struct People: Sendable {
     let id = wish.id ?? Identifier.make("ten")
     guard Identifier.isValid(id) else { throw Problem.malformed("'id' must be a-z, 0-9 and -, at most 63.") }
     let row = TenantRecord(id: id, name: try SignIn.checked(name: wish.name), createdAt: now())
-    return try await database.pool.write { db in
+    return try await database.pool.audited(subject: { AuditSubject(tenant: $0.id, object: "tenant \($0.id)") }) { db in
       if let known = try TenantRecord.fetchOne(db, key: id) {
         guard known.name == row.name else {
           throw Problem.conflict("There is a tenant \(id) of another name.", remedy: "Choose another id.")
@@ -30,7 +30,7 @@ struct People: Sendable {
 
   func rename(_ tenant: String, _ name: String) async throws -> TenantRecord {
     let name = try SignIn.checked(name: name)
-    return try await database.pool.write { db in
+    return try await database.pool.audited { db in
       guard var row = try TenantRecord.fetchOne(db, key: tenant) else { throw Problem.notFound("tenant \(tenant)") }
       row.name = name
       try row.update(db)
@@ -56,7 +56,7 @@ struct People: Sendable {
       id: Identifier.make("usr"), email: email, name: try SignIn.checked(name: wish.name),
       password: try await PasswordHash.make(wish.password, cost: cost), platformRole: wish.platformRole,
       disabled: false, createdAt: now())
-    return try await database.pool.write { db in
+    return try await database.pool.audited(subject: { AuditSubject(tenant: "*", object: "user \($0.id)") }) { db in
       guard try UserRecord.filter(Column("email") == email).fetchCount(db) == 0 else {
         throw Problem.conflict("There is a user \(email) already.", remedy: "Use another address.")
       }
@@ -67,7 +67,7 @@ struct People: Sendable {
 
   /// A disabled user has no session any more.
   func change(user id: String, _ change: IdentityAPI.UserChange) async throws -> UserRecord {
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       guard var row = try UserRecord.fetchOne(db, key: id) else { throw Problem.notFound("user \(id)") }
       row.disabled = change.disabled ?? row.disabled
       try row.update(db)
@@ -110,7 +110,7 @@ struct People: Sendable {
   /// - Throws: `Problem` 409 `last_owner` where the tenant would have none left.
   func setRole(_ tenant: String, _ user: String, _ role: Role) async throws -> IdentityAPI.Member {
     guard role.isTenantRole else { throw Problem.malformed("'role' is viewer, migrator, admin or owner.") }
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       guard var row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
       if row.role == .owner, role != .owner { try Self.keepOwner(tenant, db) }
       row.role = role
@@ -121,7 +121,7 @@ struct People: Sendable {
 
   /// Ends the membership, and what the user made for programs in this tenant.
   func remove(_ tenant: String, _ user: String) async throws {
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       guard let row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
       if row.role == .owner { try Self.keepOwner(tenant, db) }
       try APITokenRecord.filter(Column("tenant") == tenant && Column("user") == user).deleteAll(db)

@@ -25,7 +25,7 @@ struct APITokens: Sendable {
       id: Identifier.make("tok"), tenant: tenant, hash: SecretHash.of(token), name: try SignIn.checked(name: wish.name),
       scopes: Right.allCases.filter(wish.scopes.contains), user: user, createdAt: time, expiresAt: time + wish.expiresIn
     )
-    try await database.pool.write { db in
+    try await database.pool.audited(subject: { AuditSubject(tenant: tenant, object: "API token \(row.id)") }) { db in
       guard try TenantRecord.fetchOne(db, key: tenant) != nil else { throw Problem.notFound("tenant \(tenant)") }
       try APITokenRecord.filter(Column("tenant") == tenant && Column("expiresAt") <= time).deleteAll(db)
       try row.insert(db)
@@ -60,7 +60,7 @@ struct APITokens: Sendable {
 
   func revoke(_ tenant: String, _ id: String, by caller: ServiceContext.Caller?) async throws {
     let user = Self.confined(caller)
-    try await database.pool.write { db in
+    try await database.pool.audited { db in
       guard let row = try APITokenRecord.find(tenant, id, db), user == nil || row.user == user else {
         throw Problem.notFound("API token \(id)")
       }

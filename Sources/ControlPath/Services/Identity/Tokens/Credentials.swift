@@ -82,7 +82,7 @@ struct Credentials: Sendable {
     guard let tenant else {
       guard let role = user.platformRole else {
         throw Problem(
-          code: "tenant_needed", status: 422, detail: "You have no role for the platform itself.",
+          code: "tenant_needed", status: 403, detail: "You have no role for the platform itself.",
           remedy: "Name one of your tenants.")
       }
       return role

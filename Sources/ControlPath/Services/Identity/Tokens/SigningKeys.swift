@@ -14,11 +14,12 @@ struct SigningKeys: Sendable {
 
   private let database: IdentityDatabase
   private let folder: String
+  private let auditor: Auditor
   private let now: @Sendable () -> Int
 
   /// Makes the first key where there is none.
-  init(database: IdentityDatabase, folder: String, now: @escaping @Sendable () -> Int) throws {
-    (self.database, self.folder, self.now) = (database, folder, now)
+  init(database: IdentityDatabase, folder: String, auditor: Auditor, now: @escaping @Sendable () -> Int) throws {
+    (self.database, self.folder, self.auditor, self.now) = (database, folder, auditor, now)
     try PrivateFile.makeFolder(folder)
     let time = now()
     try database.pool.write { db in
@@ -41,7 +42,7 @@ struct SigningKeys: Sendable {
   /// Has a new key sign from `overlap` seconds on; one that waits already is answered instead.
   func rotate() async throws -> SigningKeyRecord {
     let time = now()
-    return try await database.pool.write { db in
+    return try await database.pool.audited { db in
       if let waiting = try Self.rows(db).last, waiting.signsFrom > time { return waiting }
       return try add(signsFrom: time + Self.overlap, db)
     }
@@ -55,12 +56,22 @@ struct SigningKeys: Sendable {
       throw ConfigurationError(
         "There is no signing key in use.", remedy: "Check the clock; restore the identity service's folder.")
     }
-    if time - row.signsFrom > Self.period, rows.last?.kid == row.kid { _ = try await rotate() }
+    if time - row.signsFrom > Self.period, rows.last?.kid == row.kid { try await follow(row) }
     guard let bytes = try PrivateFile.read(file(row.kid)) else {
       throw ConfigurationError(
         "The signing key \(row.kid) has lost its private half.", remedy: "Restore the identity service's folder.")
     }
     return (row.kid, try AgentKey(rawRepresentation: bytes))
+  }
+
+  /// Has a new key sign after one whose period is over; several who notice it at once make one.
+  private func follow(_ last: SigningKeyRecord) async throws {
+    let time = now()
+    try await database.pool.write { db in
+      guard try Self.rows(db).last?.kid == last.kid else { return }
+      let row = try add(signsFrom: time + Self.overlap, db)
+      try auditor.note("rotate signing keys", object: "signing key \(row.kid)", db)
+    }
   }
 
   /// Oldest first; keys whose time is over are removed.

@@ -19,8 +19,7 @@ struct AgentRoutes: Sendable {
       let key = try await identity.proof(of: request, accessToken: nil)
       let enrolment = try await request.json(EnrolmentRequest.self)
       let source = try await orchestrator.auditor.during(
-        request, context, tenant: "*", actor: "agent:" + key.thumbprint, from: context.address(of: request),
-        refusals: false
+        request, context, tenant: "*", actor: "agent:" + key.thumbprint, refusals: { _ in false }
       ) { try await Enrolment(orchestrator: orchestrator).enrol(enrolment, key: key) }
       try orchestrator.configuration.faults.reach("agent.enrolled", .after)
       return try JSONAnswer(identity.credential(for: source), status: .created)

@@ -18,7 +18,11 @@ struct CloudsClient: Sendable {
     (self.tenant, faults) = (tenant, configuration.faults)
   }
 
-  func target(_ id: String) async throws -> CloudsAPI.Target? { try await client.find(path("targets", id)) }
+  func target(_ id: String) async throws -> CloudsAPI.Target? {
+    // What can be no id would be another route.
+    guard Identifier.isValid(id) else { return nil }
+    return try await client.find(path("targets", id))
+  }
 
   func putVolume(_ id: String, _ wish: CloudsAPI.VolumeWish) async throws -> CloudsAPI.Volume {
     try await changing("put.volume", id) { try await client.put(path("volumes", id), wish) }

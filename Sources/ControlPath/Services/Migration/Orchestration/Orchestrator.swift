@@ -13,7 +13,7 @@ struct Orchestrator: Sendable {
   let store: SQLiteWorkflowStore
   let logger: Logger
 
-  var auditor: Auditor { Auditor(service: "migration", writer: database.pool) }
+  var auditor: Auditor { Auditor(service: "migration", writer: database.pool, fronts: configuration.fronts) }
 
   /// Seconds since 1970.
   func now() -> Int { Int(configuration.clock.now().timeIntervalSince1970) }

@@ -8,6 +8,8 @@ final class AuditTrail: Sendable {
 
   private struct State {
     var event: AuditEvent
+    /// Further tenants that it concerns.
+    var others: [String] = []
     var isKept = false
   }
   /// A request's handler may write from several tasks, hence the lock.
@@ -20,7 +22,22 @@ final class AuditTrail: Sendable {
   func keep() { state.withLock { $0.isKept = true } }
 
   func name(_ subject: AuditSubject) {
-    state.withLock { ($0.event.tenant, $0.event.object) = (subject.tenant, subject.object) }
+    state.withLock { state in
+      (state.event.tenant, state.event.object) = (subject.tenant, subject.object)
+      (state.event.actor, state.others) = (subject.actor ?? state.event.actor, subject.others)
+    }
+  }
+
+  /// The event, as it is or as `change` makes it, for each tenant that it concerns.
+  func events(_ change: (inout AuditEvent) -> Void = { _ in }) -> [AuditEvent] {
+    let (event, others) = state.withLock { ($0.event, $0.others) }
+    return ([event.tenant] + others).enumerated().map { index, tenant in
+      var copy = event
+      copy.tenant = tenant
+      if index > 0 { copy.id = Auditor.newID }
+      change(&copy)
+      return copy
+    }
   }
 }
 
@@ -28,7 +45,16 @@ final class AuditTrail: Sendable {
 public struct AuditSubject: Hashable, Sendable {
   public var tenant: String
   public var object: String
-  public init(tenant: String, object: String) { (self.tenant, self.object) = (tenant, object) }
+  /// Who asks, where that is found out on the way; nil: as it was.
+  public var actor: String?
+  /// Further tenants that it concerns; each gets an event of its own.
+  public var others: [String]
+  public init(tenant: String, object: String, actor: String? = nil, others: [String] = []) {
+    (self.tenant, self.object, self.actor, self.others) = (tenant, object, actor, others)
+  }
+
+  /// The request that is handled turns out to be about this, whatever becomes of it.
+  public func apply() { AuditTrail.current?.name(self) }
 }
 
 extension DatabaseWriter {
@@ -42,7 +68,7 @@ extension DatabaseWriter {
     let value = try await write { database in
       let value = try body(database)
       if let subject = subject(value) { trail.name(subject) }
-      try AuditOutbox.add(trail.event, database)
+      for event in trail.events() { try AuditOutbox.add(event, database) }
       return value
     }
     trail.keep()

@@ -136,6 +136,11 @@ extension ServiceSettings {
     return optional("identity-url") { AccessTokenVerifier(try KeyDirectory.of(try Setting.endpoint($0, ca: ca))) }
   }
 
+  /// IP addresses of fronts, whose word is taken for where a request came from: `front-addresses`.
+  public mutating func fronts() -> Set<String> {
+    Set(optional("front-addresses") { text in text.split(separator: ",").map(Self.trimmed) } ?? [])
+  }
+
   /// The key that the service signs with: `key-file`.
   public mutating func signingKey() -> AgentKey? {
     required("key-file", example: "/etc/godwit/\(service).key") { path in
