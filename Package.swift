@@ -209,7 +209,7 @@ let package = Package(
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
         "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite", "Migration",
         "Clouds", "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore,
-        nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb
+        nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb, asyncHTTPClient
       ]),
     tests(
       "Conformance",

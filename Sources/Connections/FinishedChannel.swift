@@ -6,8 +6,14 @@ import Synchronization
 extension HTTPServerBuilder {
   /// A server of HTTP/1 whose connections are finished whether they are served or not. One that comes in while the server
   /// ends is handed to nobody, and a writer that goes away unfinished would end the process.
-  public static func finishing(_ configuration: HTTP1Channel.Configuration = .init()) -> HTTPServerBuilder {
-    HTTPServerBuilder { FinishedChannel(base: HTTP1Channel(responder: $0, configuration: configuration)) }
+  ///
+  /// Where nothing else is said, a connection without a request, or with one that does not come to its end, is closed after
+  /// 90 s.
+  public static func finishing(
+    _ configuration: HTTP1Channel.Configuration? = nil
+  ) -> HTTPServerBuilder {
+    let configuration = configuration ?? .init(idleTimeout: .seconds(90))
+    return HTTPServerBuilder { FinishedChannel(base: HTTP1Channel(responder: $0, configuration: configuration)) }
   }
 }
 

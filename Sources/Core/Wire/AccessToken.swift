@@ -21,11 +21,21 @@ public struct AccessToken: Codable, Hashable, Sendable {
   /// Seconds since 1970.
   public var iat: Int
   public var exp: Int
+  /// What the tenant may use; nil: the usual.
+  public var limits: TenantLimits?
 
-  public init(sub: String, tenant: String?, role: Role, scopes: Set<Right>, sid: String, now: Int) {
+  public init(
+    sub: String, tenant: String?, role: Role, scopes: Set<Right>, sid: String, now: Int, limits: TenantLimits? = nil
+  ) {
+    self.limits = limits
     (iss, aud, self.sub, self.tenant) = (Self.issuer, Self.audience, sub, tenant)
     (self.role, self.sid, iat, exp) = (role, sid, now, now + Self.life)
     self.scopes = Right.allCases.filter(scopes.contains)
+  }
+
+  /// Whether one of these ends it.
+  public func isRevoked(by revoked: [String: Int]) -> Bool {
+    [sid, sub, sub + "@" + (tenant ?? "")].contains { name in revoked[name].map { iat <= $0 } ?? false }
   }
 
   public func may(_ right: Right) -> Bool { scopes.contains(right) && role.rights.contains(right) }
@@ -47,7 +57,10 @@ public struct KeySet: Codable, Hashable, Sendable {
     }
   }
   public var keys: [Key]
-  public init(keys: [Key]) { self.keys = keys }
+  /// What was revoked lately, and when (seconds since 1970): a session or API token (`sid`), a user (`sub`), or a user in
+  /// one tenant (`SUB@TENANT`). Access tokens of it that are not younger are not good any more.
+  public var revoked: [String: Int]?
+  public init(keys: [Key], revoked: [String: Int]? = nil) { (self.keys, self.revoked) = (keys, revoked) }
 
   /// The 32 bytes of each usable key by its name; others are left out.
   public var publicKeys: [String: [UInt8]] {

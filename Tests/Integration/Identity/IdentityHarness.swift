@@ -53,6 +53,9 @@ struct IdentityHarness: Sendable {
   func tenant(_ id: String) async throws {
     _ = try await client(admin.text).post(
       "/v1/tenants", IdentityAPI.TenantWish(id: id, name: id), as: IdentityAPI.Tenant.self)
+    // Tests ask as fast as they can.
+    _ = try await client(admin.text).put(
+      "/v1/tenants/\(id)/limits", TenantLimits(requests: 100_000), as: TenantLimits.self)
   }
 
   static func email(_ tenant: String, _ role: Role) -> String { "\(role.rawValue)@\(tenant).example" }

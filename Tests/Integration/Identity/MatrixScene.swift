@@ -122,6 +122,8 @@ struct MatrixScene: Sendable {
     (ids["invitations"], ids["api-tokens"]) = (invitation.id, token.id)
     ids["PATCH /v1/users/{id}"] = try await identity.join("default", .viewer).user.id
     bodies["PATCH /v1/tenants/{tenant}"] = #"{"name":"Acme"}"#
+    bodies["PUT /v1/tenants/{tenant}/limits"] =
+      #"{"requests":100000,"sources":1000,"migrations":1000,"launches":100}"#
     bodies["PUT /v1/tenants/{tenant}/users/{id}"] = #"{"role":"viewer"}"#
     bodies["POST /v1/tenants/{tenant}/invitations"] = #"{"email":"x@acme.example","role":"viewer"}"#
     bodies["POST /v1/tenants/{tenant}/api-tokens"] = #"{"name":"x","scopes":["read"],"expiresIn":60}"#

@@ -16,6 +16,8 @@ extension IdentityService {
 
     "GET /v1/tenants/{tenant}": .read,
     "PATCH /v1/tenants/{tenant}": .own,
+    "GET /v1/tenants/{tenant}/limits": .read,
+    "PUT /v1/tenants/{tenant}/limits": .platform,
     "GET /v1/tenants/{tenant}/users": .read,
     "GET /v1/tenants/{tenant}/users/{id}": .read,
     "PUT /v1/tenants/{tenant}/users/{id}": .own,

@@ -22,24 +22,30 @@ public struct AccessTokenVerifier: Sendable {
     let seconds = Int(now())
     guard claims.iat <= seconds + 30 else { throw Problem.tokenRefused }
     guard claims.exp > seconds else { throw Problem.accessTokenExpired }
+    guard !directory.isRevoked(claims) else { throw Problem.tokenRefused }
     return claims
   }
 }
 
-/// The keys that access tokens are signed with. Asked for anew after 5 minutes, and at once for a key that is not known;
-/// what is known stays good for a day while the identity service is away.
+/// The keys that access tokens are signed with, and what was revoked. Asked for anew after a few seconds, and at once for a
+/// key that is not known; keys that are known stay good for a day while the identity service is away.
 public final class KeyDirectory: Sendable {
   public typealias Source = @Sendable () async throws -> KeySet
 
-  /// Seconds. A new key is published for twice the first before it signs.
-  public static let freshness = 300.0
+  /// Seconds that a new key is published before it signs, at least: everybody has it by then.
+  public static let lead = 300.0
+  /// Seconds after which somebody who asks has it asked for anew; what was revoked is of no use after them.
+  static let freshness = 5.0
   private static let patience = 86_400.0
   private static let pause = 1.0
 
   private struct State {
     var keys: [String: [UInt8]] = [:]
+    var revoked: [String: Int] = [:]
     var fetchedAt = -Double.infinity
     var triedAt = -Double.infinity
+    /// Somebody asks just now.
+    var isAsking = false
   }
   private let source: Source
   private let now: @Sendable () -> Double
@@ -59,27 +65,43 @@ public final class KeyDirectory: Sendable {
   /// The 32 bytes of a key; nil where there is none of that name.
   /// - Throws: `Problem` 503 where no key is known at all.
   func key(_ kid: String) async throws -> [UInt8]? {
-    let time = now()
-    let (known, isDue) = state.withLock { state -> ([UInt8]?, Bool) in
-      let found = time - state.fetchedAt < Self.patience ? state.keys[kid] : nil
-      let isFresh = found != nil && time - state.fetchedAt < Self.freshness
-      return (found, !isFresh && time - state.triedAt >= Self.pause)
-    }
-    guard isDue else { return known }
-    do {
-      let keys = try await source().publicKeys
-      return state.withLock { state in
-        state = State(keys: keys, fetchedAt: time, triedAt: time)
-        return keys[kid]
+    while true {
+      let time = now()
+      let (known, next) = state.withLock { state -> ([UInt8]?, Next) in
+        let found = time - state.fetchedAt < Self.patience ? state.keys[kid] : nil
+        let isFresh = found != nil && time - state.fetchedAt < Self.freshness
+        if isFresh || time - state.triedAt < Self.pause { return (found, state.keys.isEmpty ? .fail : .answer) }
+        // One asks for all; who knows the key does not wait for it.
+        if state.isAsking { return (found, found == nil ? .wait : .answer) }
+        state.isAsking = true
+        return (found, .ask)
       }
-    } catch {
-      let isEmpty = state.withLock { state in
-        state.triedAt = time
-        return state.keys.isEmpty
+      switch next {
+      case .answer: return known
+      case .fail: throw Problem.identityAway
+      case .wait: try await Task.sleep(for: .milliseconds(20))
+      case .ask: try await ask(at: time)
       }
-      guard isEmpty else { return known }
-      throw Problem.identityAway
     }
+  }
+
+  func isRevoked(_ token: AccessToken) -> Bool { token.isRevoked(by: state.withLock { $0.revoked }) }
+
+  private enum Next { case answer, fail, wait, ask }
+
+  /// Asks the source; where it does not answer, what is known stays.
+  private func ask(at time: Double) async throws {
+    let found = try? await source()
+    let keys = found?.publicKeys
+    state.withLock { state in
+      state.isAsking = false
+      // A cancelled request has found out nothing.
+      if keys == nil, Task.isCancelled { return }
+      state.triedAt = time
+      if let keys { (state.keys, state.fetchedAt) = (keys, time) }
+      if let found { state.revoked = found.revoked ?? [:] }
+    }
+    try Task.checkCancellation()
   }
 }
 

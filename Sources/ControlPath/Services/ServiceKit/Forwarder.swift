@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import NIOSSL
+import ServiceLifecycle
 import Wire
 
 /// Hands requests on to another service; answers are streamed.
@@ -43,8 +44,16 @@ public struct Forwarder: Sendable {
     let body = try await request.wholeBody(limit: Self.longestBody)
     if body.readableBytes > 0 { outgoing.body = .bytes(body) }
     let answer: HTTPClientResponse
-    do { answer = try await RESTClient.http.execute(outgoing, timeout: timeout) } catch {
-      if Task.isCancelled { throw CancellationError() }
+    // What waits for news may be asked for again; all else is let end.
+    let isLongPoll = request.method == .get && request.uri.queryParameters["wait"] != nil
+    do {
+      answer =
+        isLongPoll
+        ? try await cancelWhenGracefulShutdown { [outgoing, timeout] in
+          try await RESTClient.http.execute(outgoing, timeout: timeout)
+        } : try await RESTClient.http.execute(outgoing, timeout: timeout)
+    } catch {
+      if Task.isCancelled || isLongPoll && Task.isShuttingDownGracefully { throw CancellationError() }
       context.logger.warning("service does not answer", metadata: ["service": "\(name)", "error": "\(error)"])
       throw Problem(
         code: "unreachable", status: 503, detail: "The service '\(name)' does not answer.",

@@ -71,7 +71,10 @@ public struct HTTPServer: Service {
     status?.add(to: router)
     routes(router)
     let application = Application(
-      router: router, server: builder, configuration: .init(address: address, serverName: nil),
+      router: router, server: builder,
+      configuration: .init(
+        address: address, serverName: nil,
+        availableConnectionsDelegate: .maximum(Self.mostConnections, logger: logger)),
       onServerRunning: { [binding, onRunning] channel in await onRunning(Self.place(binding, channel)) },
       logger: logger)
     do { try await application.run() } catch let error as IOError {
@@ -90,6 +93,13 @@ public struct HTTPServer: Service {
       return (.hostname(host, port: port), .finishing())
     }
   }
+
+  /// What comes beyond it waits in the kernel's queue. Each may need another one to a service, and files need some.
+  private static let mostConnections: Int = {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 384 }
+    return min(20_000, max(64, (Int(clamping: limit.rlim_cur) - 256) / 2))
+  }()
 
   private var name: String {
     switch binding {

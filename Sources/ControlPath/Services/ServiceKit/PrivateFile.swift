@@ -43,9 +43,11 @@ public enum PrivateFile {
   }
 
   /// The whole file, or nil if there is none.
-  /// - Parameter secret: refuse a file that others may read.
+  /// It may be a link, as clusters mount keys.
+  /// - Parameter secret: refuse a file that others may read, or that is another user's (root's may be).
   public static func read(_ path: String, secret: Bool = true) throws -> [UInt8]? {
-    let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+    // Not to wait for a pipe that somebody has put there.
+    let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard file >= 0 else {
       if errno == ENOENT { return nil }
       throw failure("read", path)
@@ -53,6 +55,13 @@ public enum PrivateFile {
     defer { close(file) }
     var status = stat()
     guard fstat(file, &status) == 0 else { throw failure("read", path) }
+    guard status.st_mode & S_IFMT == S_IFREG else {
+      throw ConfigurationError("\(path) is no file.", remedy: "Give the path of a file.")
+    }
+    if secret, status.st_uid != geteuid(), status.st_uid != 0 {
+      throw ConfigurationError(
+        "\(path) belongs to another user.", remedy: "Run chown on it, and replace the secret in it.")
+    }
     if secret, status.st_mode & 0o077 != 0 {
       throw ConfigurationError("Others may read \(path).", remedy: "Run chmod 600 on it, and replace the secret in it.")
     }

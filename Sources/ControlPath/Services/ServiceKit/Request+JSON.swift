@@ -54,14 +54,27 @@ public struct JSONAnswer: ResponseGenerator {
   private let status: HTTPResponse.Status
 
   public init(_ value: some Encodable, status: HTTPResponse.Status = .ok) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    (body, self.status) = (try encoder.encode(value), status)
+    (body, self.status) = (try Self.encode(value), status)
   }
 
+  static func encode(_ value: some Encodable) throws -> Data {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return try encoder.encode(value)
+  }
+
+  /// With an ETag where a `GET` answers with the same; 304 without a body where the caller has it (`If-None-Match`).
   public func response(from request: Request, context: some RequestContext) throws -> Response {
-    Response(
-      status: status, headers: [.contentType: "application/json", .cacheControl: "no-store"],
-      body: .init(byteBuffer: ByteBuffer(bytes: body)))
+    var headers: HTTPFields = [.contentType: "application/json", .cacheControl: "no-store"]
+    if status == .ok, [.get, .head, .put, .patch].contains(request.method) {
+      let tag = EntityTag.of(body)
+      headers[.eTag] = tag
+      if [.get, .head].contains(request.method), let known = request.headers[.ifNoneMatch],
+        EntityTag.names(known, tag)
+      {
+        return Response(status: .notModified, headers: [.eTag: tag, .cacheControl: "no-store"])
+      }
+    }
+    return Response(status: status, headers: headers, body: .init(byteBuffer: ByteBuffer(bytes: body)))
   }
 }

@@ -37,6 +37,12 @@ extension ServiceContext {
     }
   }
 
+  /// What the tenant may have; nil for callers without bounds.
+  public var limits: TenantLimits? {
+    guard case .user(let token) = caller, token.tenant != nil else { return nil }
+    return token.limits ?? TenantLimits()
+  }
+
   /// A path parameter that is a possible id.
   /// - Throws: `Problem` 404 for any other.
   public func parameter(_ name: String) throws -> String {

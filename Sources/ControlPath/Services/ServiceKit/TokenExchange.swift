@@ -10,6 +10,7 @@ public final class TokenExchange: Sendable {
 
   private struct Key: Hashable { var secret: String, tenant: String? }
   private let endpoint: RESTClient.Endpoint
+  private let rates = TenantRates()
   private let kept = Mutex<[Key: (token: String, until: ContinuousClock.Instant)]>([:])
 
   /// - Parameter endpoint: of the identity service.
@@ -18,8 +19,14 @@ public final class TokenExchange: Sendable {
   /// Whether this is something to be exchanged: what is signed is not.
   public static func isCredential(_ secret: String) -> Bool { secret.hasPrefix("gws_") || secret.hasPrefix("gwt_") }
 
-  /// - Throws: the identity service's `Problem`.
+  /// - Throws: the identity service's `Problem`, or 429 where the tenant asks too often: so that a flood ends here.
   public func accessToken(for secret: String, tenant: String?) async throws -> String {
+    let token = try await exchanged(secret, tenant)
+    if let claims = try? CompactJWS(parsing: token).claims(as: AccessToken.self) { try rates.admit(claims) }
+    return token
+  }
+
+  private func exchanged(_ secret: String, _ tenant: String?) async throws -> String {
     let key = Key(secret: secret, tenant: tenant)
     if let found = kept.withLock({ $0[key] }), found.until > .now { return found.token }
     let client = try RESTClient(name: "identity", endpoint: endpoint) { "Bearer " + secret }

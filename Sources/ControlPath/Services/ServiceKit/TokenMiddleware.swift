@@ -2,7 +2,8 @@ import HTTPTypes
 public import Hummingbird
 import Wire
 
-/// Verifies who calls, has it audited, and lets only those through who may, in this order: other services by their service tokens, people and programs by access tokens whose
+/// Verifies who calls, counts his tenant's requests, has them audited, lets only those through who may, and carries out what
+/// bears an `Idempotency-Key` once, in this order. Who calls are other services by their service tokens, people and programs by access tokens whose
 /// rights are enough for the route. Where the route names a `{tenant}` the token must be for that one; another one looks
 /// as if nothing were there.
 public struct TokenMiddleware: RouterMiddleware {
@@ -12,6 +13,7 @@ public struct TokenMiddleware: RouterMiddleware {
   private let admin: AdminToken?
   private let rights: RouteRights
   private let auditor: Auditor?
+  private let rates = TenantRates()
 
   /// - Parameters:
   ///   - users: nil: service tokens only.
@@ -32,12 +34,13 @@ public struct TokenMiddleware: RouterMiddleware {
     var known = context
     known.caller = try await caller(token)
     let context = known
+    if case .user(let claims) = context.caller { try rates.admit(claims) }
     guard let auditor else {
       try check(request, context)
       return try await next(request, context)
     }
     return try await auditor.watching(request, context, isAllowed: { try check(request, context) }) {
-      try await next(request, context)
+      try await Idempotency(writer: auditor.writer).once(request, context) { try await next($0, context) }
     }
   }
 

@@ -20,7 +20,7 @@ struct Front: Sendable {
   private static let cloudsCollections: Set<String> = [
     "targets", "volumes", "snapshots", "machines", "ledger", "leaks", "owners", "gateways"
   ]
-  private static let identityCollections: Set<String> = ["users", "invitations", "api-tokens"]
+  private static let identityCollections: Set<String> = ["users", "invitations", "api-tokens", "limits"]
 
   /// Named one by one: below a literal part of another route, a catch-all at the root is not considered.
   private static let agentPaths: [RouterPath] = ["v1/enrolments", "v1/agent/**"]

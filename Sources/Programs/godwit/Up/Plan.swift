@@ -108,20 +108,23 @@ struct Plan: Sendable {
 
   private func unix(_ service: HostedService) -> String { "unix:" + installation.socket(service.rawValue) }
 
+  /// The same, as the setting `listen` has it.
+  private func listen(_ service: HostedService) -> String { Setting.listed(unix(service)) }
+
   private func callers(_ names: [String: String]) -> String {
-    names.map { "\($0.key):\($0.value).pub" }.joined(separator: ",")
+    names.map { "\($0.key):" + Setting.listed($0.value + ".pub") }.joined(separator: ",")
   }
 
   private func identity() -> [String: String] {
     [
-      "state": folder + "/identity", "listen": unix(.identity), "admin-token-file": installation.adminTokenFile,
+      "state": folder + "/identity", "listen": listen(.identity), "admin-token-file": installation.adminTokenFile,
       "key-file": installation.identityKeyFile, "operations-url": unix(.operations)
     ]
   }
 
   private func operations() -> [String: String] {
     [
-      "state": folder + "/operations", "listen": unix(.operations), "key-file": installation.operationsKeyFile,
+      "state": folder + "/operations", "listen": listen(.operations), "key-file": installation.operationsKeyFile,
       "identity-url": unix(.identity),
       "callers": callers([
         "front": installation.frontKeyFile, "migration": installation.migrationKeyFile,
@@ -132,7 +135,7 @@ struct Plan: Sendable {
 
   private func clouds() throws -> [String: String] {
     var settings = [
-      "state": folder + "/clouds", "listen": unix(.clouds), "key-file": installation.cloudsKeyFile,
+      "state": folder + "/clouds", "listen": listen(.clouds), "key-file": installation.cloudsKeyFile,
       "identity-url": unix(.identity), "operations-url": unix(.operations),
       "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
     ]
@@ -148,7 +151,7 @@ struct Plan: Sendable {
   private func migration() throws -> [String: String] {
     _ = try installation.authority.signer(.enrolment, publicKey: installation.migrationKey.publicKey)
     var settings = [
-      "state": folder + "/migration", "listen": unix(.migration), "key-file": installation.migrationKeyFile,
+      "state": folder + "/migration", "listen": listen(.migration), "key-file": installation.migrationKeyFile,
       "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds),
       "identity-url": unix(.identity), "operations-url": unix(.operations), "public-url": publicURL,
       "public-ca": caFile, "enrolment-certificate": installation.authority.signerFile(.enrolment)

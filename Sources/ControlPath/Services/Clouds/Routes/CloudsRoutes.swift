@@ -26,7 +26,8 @@ struct CloudsRoutes: Sendable {
     group.get("targets") { _, context in try JSONAnswer(try await targets.list(tenant: context.tenant)) }
     group.put("targets/{id}") { request, context in
       let wish = try await request.json(CloudsAPI.TargetWish.self)
-      return try JSONAnswer(try await targets.put(wish, tenant: context.tenant, id: context.name()))
+      return try JSONAnswer(
+        try await targets.put(wish, tenant: context.tenant, id: context.name(), Precondition(request)))
     }
     group.get("targets/{id}") { _, context in
       try JSONAnswer(try await targets.get(tenant: context.tenant, id: context.name()))

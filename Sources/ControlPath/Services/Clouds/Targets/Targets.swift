@@ -33,7 +33,9 @@ final class Targets: Sendable {
   }
 
   /// Adds or changes a target. Its provider stays what it was as long as objects lie there; a secret left out is kept.
-  func put(_ wish: CloudsAPI.TargetWish, tenant: String, id: String) async throws -> CloudsAPI.Target {
+  func put(_ wish: CloudsAPI.TargetWish, tenant: String, id: String, _ precondition: Precondition) async throws
+    -> CloudsAPI.Target
+  {
     guard factories[wish.provider] != nil else {
       throw Problem(
         code: "unknown_provider", status: 422, detail: "There is no provider '\(wish.provider)'.",
@@ -43,6 +45,7 @@ final class Targets: Sendable {
     let sealed = try wish.secret.map { try box.seal($0, tenant: tenant, target: id) }
     let row = try await database.audited { database in
       let old = try Self.find(database, tenant, id)
+      try precondition.check(old?.shown)
       let used = try Bool.fetchOne(
         database, sql: "SELECT 1 FROM object WHERE tenant = ? AND target = ?", arguments: [tenant, id])
       if let old, used != nil, old.provider != wish.provider {

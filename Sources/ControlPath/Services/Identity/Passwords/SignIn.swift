@@ -90,7 +90,11 @@ struct SignIn: Sendable {
   }
 
   func end(_ session: SessionRecord) async throws {
-    try await database.pool.audited { db in _ = try session.delete(db) }
+    let time = now()
+    try await database.pool.audited { db in
+      try session.delete(db)
+      try Revocation.add(session.id, at: time, db)
+    }
   }
 
   /// Ends the user's other sessions.
@@ -99,10 +103,12 @@ struct SignIn: Sendable {
   {
     _ = try await self.user(user.email, change.old, from: address)
     try Self.check(password: change.new, email: user.email)
-    let hash = try await PasswordHash.make(change.new, cost: cost)
+    let (hash, time) = (try await PasswordHash.make(change.new, cost: cost), now())
     try await database.pool.audited { db in
       try db.execute(sql: "UPDATE user SET password = ? WHERE id = ?", arguments: [hash, user.id])
-      try SessionRecord.filter(Column("user") == user.id && Column("id") != session.id).deleteAll(db)
+      let others = SessionRecord.filter(Column("user") == user.id && Column("id") != session.id)
+      for other in try others.fetchAll(db) { try Revocation.add(other.id, at: time, db) }
+      try others.deleteAll(db)
     }
   }
 

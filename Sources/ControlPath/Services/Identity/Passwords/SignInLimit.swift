@@ -1,5 +1,6 @@
 import Foundation
 import GRDB
+import Glibc
 import ServiceKit
 import Wire
 
@@ -17,7 +18,19 @@ struct SignInLimit: Sendable {
   let now: @Sendable () -> Double
 
   private static func keys(_ email: String, _ address: String) -> [(key: String, free: Int)] {
-    [("account:" + email, freeOfAccount), ("address:" + address, freeOfAddress)]
+    [("account:" + email, freeOfAccount), ("address:" + network(of: address), freeOfAddress)]
+  }
+
+  /// What counts as one address: of IPv6 the first 64 bits, which is what one customer has at least; an IPv4 address in
+  /// IPv6's form is the same as without.
+  static func network(of address: String) -> String {
+    var bytes = in6_addr()
+    guard inet_pton(AF_INET6, address, &bytes) == 1 else { return address }
+    let words = withUnsafeBytes(of: bytes, Array.init)
+    if words.prefix(12) == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xFF, 0xFF] {
+      return words.suffix(4).map { "\($0)" }.joined(separator: ".")
+    }
+    return Hex.encode(Array(words.prefix(8))) + "/64"
   }
 
   static func pause(failures: Int, free: Int) -> Double {
@@ -52,7 +65,8 @@ struct SignInLimit: Sendable {
     try await database.pool.write { db in
       try db.execute(sql: "DELETE FROM attempt WHERE key = ?", arguments: ["account:" + email])
       try db.execute(
-        sql: "UPDATE attempt SET failures = MAX(failures - 1, 0) WHERE key = ?", arguments: ["address:" + address])
+        sql: "UPDATE attempt SET failures = MAX(failures - 1, 0) WHERE key = ?",
+        arguments: ["address:" + Self.network(of: address)])
     }
   }
 }

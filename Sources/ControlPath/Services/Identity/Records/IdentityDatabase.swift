@@ -22,6 +22,10 @@ struct IdentityDatabase: Sendable {
         t.column("recovery", .text).notNull()
       }
     }
+    migrator.registerMigration("identity-3") { db in
+      try db.alter(table: "tenant") { $0.add(column: "limits", .text) }
+      try Revocation.create(db)
+    }
     AuditOutbox.register(in: &migrator)
     return migrator
   }

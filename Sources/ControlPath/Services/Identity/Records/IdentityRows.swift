@@ -24,6 +24,8 @@ struct TenantRecord: Codable, Sendable, FetchableRecord, PersistableRecord {
   var id: String
   var name: String
   var createdAt: Int
+  /// Nil: the usual ones.
+  var limits: TenantLimits?
   var view: IdentityAPI.Tenant { .init(id: id, name: name, createdAt: createdAt) }
 }
 

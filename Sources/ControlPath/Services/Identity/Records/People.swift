@@ -28,13 +28,27 @@ struct People: Sendable {
     }
   }
 
-  func rename(_ tenant: String, _ name: String) async throws -> TenantRecord {
+  func rename(_ tenant: String, _ name: String, _ precondition: Precondition) async throws -> TenantRecord {
     let name = try SignIn.checked(name: name)
     return try await database.pool.audited { db in
       guard var row = try TenantRecord.fetchOne(db, key: tenant) else { throw Problem.notFound("tenant \(tenant)") }
+      try precondition.check(row.view)
       row.name = name
       try row.update(db)
       return row
+    }
+  }
+
+  /// What the tenant may use from now on; access tokens that were made before carry the old ones for 5 minutes at most.
+  func limit(_ tenant: String, _ limits: TenantLimits, _ precondition: Precondition) async throws -> TenantLimits {
+    guard [limits.requests, limits.sources, limits.migrations, limits.launches].allSatisfy(TenantLimits.range.contains)
+    else { throw Problem.malformed("Each limit is 1 to \(TenantLimits.range.upperBound).") }
+    return try await database.pool.audited { db in
+      guard var row = try TenantRecord.fetchOne(db, key: tenant) else { throw Problem.notFound("tenant \(tenant)") }
+      try precondition.check(row.limits ?? TenantLimits())
+      row.limits = limits
+      try row.update(db)
+      return limits
     }
   }
 
@@ -67,11 +81,15 @@ struct People: Sendable {
 
   /// A disabled user has no session any more.
   func change(user id: String, _ change: IdentityAPI.UserChange) async throws -> UserRecord {
-    try await database.pool.audited { db in
+    let time = now()
+    return try await database.pool.audited { db in
       guard var row = try UserRecord.fetchOne(db, key: id) else { throw Problem.notFound("user \(id)") }
       row.disabled = change.disabled ?? row.disabled
       try row.update(db)
-      if row.disabled { try SessionRecord.filter(Column("user") == id).deleteAll(db) }
+      if row.disabled {
+        try SessionRecord.filter(Column("user") == id).deleteAll(db)
+        try Revocation.add(id, at: time, db)
+      }
       return row
     }
   }
@@ -79,53 +97,63 @@ struct People: Sendable {
   // MARK: Of a tenant
 
   func member(_ tenant: String, _ user: String) async throws -> IdentityAPI.Member {
-    let found = try await members(tenant, "AND user.id = ?", [user], limit: 1).first
+    try await database.pool.read { try Self.member(tenant, user, $0) }
+  }
+
+  private static func member(_ tenant: String, _ user: String, _ db: GRDB.Database) throws -> IdentityAPI.Member {
+    let found = try members(tenant, "AND user.id = ?", [user], limit: 1, db).first
     guard let found else { throw Problem.notFound("user \(user)") }
     return found
   }
 
   func members(_ tenant: String, limit: Int, after: String?) async throws -> [IdentityAPI.Member] {
-    try await members(tenant, "AND user.id > ?", [after ?? ""], limit: limit)
+    try await database.pool.read { try Self.members(tenant, "AND user.id > ?", [after ?? ""], limit: limit, $0) }
   }
 
-  private func members(
-    _ tenant: String, _ condition: String, _ arguments: StatementArguments, limit: Int
-  ) async throws -> [IdentityAPI.Member] {
-    try await database.pool.read { db in
-      try Row.fetchAll(
-        db,
-        sql: """
-          SELECT user.id, user.email, user.name, membership.role, membership.since
-          FROM membership JOIN user ON user.id = membership.user
-          WHERE membership.tenant = ? \(condition) ORDER BY user.id LIMIT ?
-          """, arguments: [tenant] + arguments + [limit]
-      ).compactMap { row in
-        Role(rawValue: row["role"]).map {
-          IdentityAPI.Member(id: row["id"], email: row["email"], name: row["name"], role: $0, since: row["since"])
-        }
+  private static func members(
+    _ tenant: String, _ condition: String, _ arguments: StatementArguments, limit: Int, _ db: GRDB.Database
+  ) throws -> [IdentityAPI.Member] {
+    try Row.fetchAll(
+      db,
+      sql: """
+        SELECT user.id, user.email, user.name, membership.role, membership.since
+        FROM membership JOIN user ON user.id = membership.user
+        WHERE membership.tenant = ? \(condition) ORDER BY user.id LIMIT ?
+        """, arguments: [tenant] + arguments + [limit]
+    ).compactMap { row in
+      Role(rawValue: row["role"]).map {
+        IdentityAPI.Member(id: row["id"], email: row["email"], name: row["name"], role: $0, since: row["since"])
       }
     }
   }
 
   /// - Throws: `Problem` 409 `last_owner` where the tenant would have none left.
-  func setRole(_ tenant: String, _ user: String, _ role: Role) async throws -> IdentityAPI.Member {
+  func setRole(_ tenant: String, _ user: String, _ role: Role, _ precondition: Precondition) async throws
+    -> IdentityAPI.Member
+  {
     guard role.isTenantRole else { throw Problem.malformed("'role' is viewer, migrator, admin or owner.") }
-    try await database.pool.audited { db in
+    let time = now()
+    return try await database.pool.audited { db in
       guard var row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
+      try precondition.check(try Self.member(tenant, user, db))
       if row.role == .owner, role != .owner { try Self.keepOwner(tenant, db) }
+      // What was made in this second may be of the new role already.
+      if row.role != role { try Revocation.add("\(user)@\(tenant)", at: time - 1, db) }
       row.role = role
       try row.update(db)
+      return try Self.member(tenant, user, db)
     }
-    return try await member(tenant, user)
   }
 
   /// Ends the membership, and what the user made for programs in this tenant.
   func remove(_ tenant: String, _ user: String) async throws {
+    let time = now()
     try await database.pool.audited { db in
       guard let row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
       if row.role == .owner { try Self.keepOwner(tenant, db) }
       try APITokenRecord.filter(Column("tenant") == tenant && Column("user") == user).deleteAll(db)
       try row.delete(db)
+      try Revocation.add("\(user)@\(tenant)", at: time, db)
     }
   }
 

@@ -13,7 +13,14 @@ struct TenantRoutes: Sendable {
     tenant.get("") { _, context in try JSONAnswer(try await people.tenant(try context.tenant).view) }
     tenant.patch("") { request, context in
       let change = try await request.json(IdentityAPI.TenantChange.self)
-      return try JSONAnswer(try await people.rename(try context.tenant, change.name).view)
+      return try JSONAnswer(try await people.rename(try context.tenant, change.name, Precondition(request)).view)
+    }
+    tenant.get("limits") { _, context in
+      try JSONAnswer(try await people.tenant(try context.tenant).limits ?? TenantLimits())
+    }
+    tenant.put("limits") { request, context in
+      let limits = try await request.json(TenantLimits.self)
+      return try JSONAnswer(try await people.limit(try context.tenant, limits, Precondition(request)))
     }
     addUsers(to: tenant)
     addInvitations(to: tenant)
@@ -31,7 +38,8 @@ struct TenantRoutes: Sendable {
     }
     tenant.put("users/{id}") { request, context in
       let wish = try await request.json(IdentityAPI.RoleWish.self)
-      return try JSONAnswer(try await people.setRole(try context.tenant, try context.parameter("id"), wish.role))
+      return try JSONAnswer(
+        try await people.setRole(try context.tenant, try context.parameter("id"), wish.role, Precondition(request)))
     }
     tenant.delete("users/{id}") { _, context in
       try await people.remove(try context.tenant, try context.parameter("id"))

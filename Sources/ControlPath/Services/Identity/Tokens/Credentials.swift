@@ -19,7 +19,7 @@ struct Credentials: Sendable {
   /// count.
   /// - Throws: `Problem` 401; 404 for a tenant that the user does not belong to.
   func grant(_ secret: String, tenant: String?) async throws -> IdentityAPI.AccessGrant {
-    let claims: AccessToken
+    var claims: AccessToken
     if let bootstrap, bootstrap.matches(secret) {
       if let tenant { try await known(tenant) }
       claims = AccessToken(
@@ -30,6 +30,9 @@ struct Credentials: Sendable {
       let (session, user) = try await session(secret)
       let role = try await role(of: user, tenant: tenant)
       claims = AccessToken(sub: user.id, tenant: tenant, role: role, scopes: role.rights, sid: session.id, now: now())
+    }
+    if let id = claims.tenant {
+      claims.limits = try await database.pool.read { try TenantRecord.fetchOne($0, key: id)?.limits }
     }
     let (kid, key) = try await keys.current()
     let token = try CompactJWS.sign(claims, header: .init(typ: AccessToken.type, kid: kid), with: key)

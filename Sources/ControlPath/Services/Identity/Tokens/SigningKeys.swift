@@ -10,7 +10,7 @@ struct SigningKeys: Sendable {
   /// Seconds for which a key signs.
   static let period = 30 * 86_400
   /// Seconds for which a key is published before it signs, and after its successor does.
-  static let overlap = 2 * Int(KeyDirectory.freshness)
+  static let overlap = 2 * Int(KeyDirectory.lead)
 
   private let database: IdentityDatabase
   private let folder: String
@@ -88,7 +88,9 @@ struct SigningKeys: Sendable {
   }
 
   func keySet() async throws -> KeySet {
-    KeySet(keys: try await published().compactMap { Base64URL.decode($0.publicKey).map(KeySet.Key.init(publicKey:)) })
+    let keys = try await published().compactMap { Base64URL.decode($0.publicKey).map(KeySet.Key.init(publicKey:)) }
+    let time = now()
+    return KeySet(keys: keys, revoked: try await database.pool.read { try Revocation.recent(at: time, $0) })
   }
 
   private static func rows(_ db: GRDB.Database) throws -> [SigningKeyRecord] {

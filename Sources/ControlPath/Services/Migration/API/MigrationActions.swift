@@ -13,7 +13,10 @@ struct MigrationActions: Sendable {
 
   private var database: MigrationDatabase { orchestrator.database }
 
-  func create(_ wish: MigrationAPI.MigrationWish, _ tenant: String) async throws -> MigrationRow {
+  /// - Parameter most: how many migrations the tenant may have that are not done; nil: any number.
+  func create(_ wish: MigrationAPI.MigrationWish, _ tenant: String, atMost most: Int? = nil) async throws
+    -> MigrationRow
+  {
     guard try await orchestrator.clouds(tenant).target(wish.target) != nil else {
       throw Problem.notFound("target \(wish.target)")
     }
@@ -25,6 +28,8 @@ struct MigrationActions: Sendable {
       }
       let id = Identifier.make("mig", tenant: tenant, key: wish.key)
       if let known = try MigrationDatabase.find(MigrationRow.self, tenant, id, db) { return known }
+      let open = MigrationRow.filter(Column("tenant") == tenant && Column("state") != MigrationAPI.State.done.rawValue)
+      if let most, try open.fetchCount(db) >= most { throw TenantLimits.reached("open migrations", most) }
       let row = MigrationRow(
         id: id, tenant: tenant, name: wish.name, source: source.id, target: wish.target, state: .connecting,
         paused: false, schedule: wish.schedule, retention: wish.retention ?? 3,
@@ -63,10 +68,16 @@ struct MigrationActions: Sendable {
     guard (1...200).contains(name?.utf8.count ?? 1) else { throw Problem.malformed("A name has 1 to 200 bytes.") }
   }
 
-  func change(_ tenant: String, _ id: String, _ change: MigrationAPI.MigrationChange) async throws -> MigrationRow {
+  func change(
+    _ tenant: String, _ id: String, _ change: MigrationAPI.MigrationChange, _ precondition: Precondition
+  ) async throws -> MigrationRow {
     try Self.check(schedule: change.schedule, retention: change.retention, name: change.name)
     let now = orchestrator.now()
-    return try await changed(tenant, id) { row, _ in
+    return try await changed(tenant, id) { row, db in
+      let active = try SyncRow.filter(
+        Column("tenant") == tenant && Column("migration") == id && Column("endedAt") == nil
+      ).fetchOne(db)
+      try precondition.check(row.view(activeSync: active?.id))
       row.name = change.name ?? row.name
       row.retention = change.retention ?? row.retention
       row.limits = change.limits ?? row.limits
@@ -83,7 +94,10 @@ struct MigrationActions: Sendable {
     }
   }
 
-  func beginTest(_ tenant: String, _ id: String, _ wish: MigrationAPI.LaunchWish) async throws -> LaunchRow {
+  /// - Parameter most: how many test machines the tenant may have at a time; nil: any number.
+  func beginTest(_ tenant: String, _ id: String, _ wish: MigrationAPI.LaunchWish, atMost most: Int? = nil) async throws
+    -> LaunchRow
+  {
     let (now, key) = (orchestrator.now(), Identifier.make("lau", tenant: tenant, key: wish.key))
     guard (60...604_800).contains(wish.expiresIn ?? 3600) else {
       throw Problem.malformed("A test lives for 60 s to 7 days.")
@@ -93,6 +107,11 @@ struct MigrationActions: Sendable {
         throw Problem.notFound("migration \(id)")
       }
       if let known = try MigrationDatabase.find(LaunchRow.self, tenant, key, db), known.migration == id { return known }
+      let over = [MigrationAPI.Launch.State.removed, .failed].map(\.rawValue)
+      let tests = LaunchRow.filter(
+        Column("tenant") == tenant && Column("kind") == MigrationAPI.Launch.Kind.test.rawValue
+          && !over.contains(Column("state")))
+      if let most, try tests.fetchCount(db) >= most { throw TenantLimits.reached("test machines", most) }
       guard migration.activity == nil, migration.state != .done else { throw Problem.busy(migration) }
       let points = PointRow.filter(
         Column("tenant") == tenant && Column("migration") == id && Column("removing") == false)

@@ -22,7 +22,8 @@ struct MigrationRoutes: Sendable {
 
   private func addMigrations(to tenant: RouterGroup<ServiceContext>) {
     tenant.post("migrations") { request, context in
-      let row = try await actions.create(try await request.json(MigrationAPI.MigrationWish.self), try context.tenant)
+      let wish = try await request.json(MigrationAPI.MigrationWish.self)
+      let row = try await actions.create(wish, try context.tenant, atMost: context.limits?.migrations)
       return try JSONAnswer(row.view(activeSync: nil), status: .created)
     }
     tenant.get("migrations") { request, context in
@@ -34,7 +35,8 @@ struct MigrationRoutes: Sendable {
     }
     tenant.patch("migrations/{id}") { request, context in
       let change = try await request.json(MigrationAPI.MigrationChange.self)
-      return try await answer(try await actions.change(try context.tenant, try context.parameter("id"), change))
+      let (tenant, id) = (try context.tenant, try context.parameter("id"))
+      return try await answer(try await actions.change(tenant, id, change, Precondition(request)))
     }
     tenant.delete("migrations/{id}") { _, context in
       let row = try await actions.finish(try context.tenant, try context.parameter("id"), keep: false)
@@ -91,7 +93,8 @@ struct MigrationRoutes: Sendable {
   private func addLaunches(to tenant: RouterGroup<ServiceContext>) {
     tenant.post("migrations/{id}/launches") { request, context in
       let wish = try await request.json(MigrationAPI.LaunchWish.self)
-      let launch = try await actions.beginTest(try context.tenant, try context.parameter("id"), wish)
+      let (tenant, id) = (try context.tenant, try context.parameter("id"))
+      let launch = try await actions.beginTest(tenant, id, wish, atMost: context.limits?.launches)
       return try JSONAnswer(launch.view, status: .accepted)
     }
     tenant.get("launches/{id}") { _, context in

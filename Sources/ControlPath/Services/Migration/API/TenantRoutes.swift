@@ -12,7 +12,8 @@ struct TenantRoutes: Sendable {
   func add(to tenant: RouterGroup<ServiceContext>) {
     tenant.post("enrolment-tokens") { _, context in
       try JSONAnswer(
-        try await Enrolment(orchestrator: orchestrator).issue(tenant: try context.tenant), status: .created)
+        try await Enrolment(orchestrator: orchestrator).issue(
+          tenant: try context.tenant, atMost: context.limits?.sources), status: .created)
     }
     tenant.get("sources") { request, context in
       let now = orchestrator.now()

@@ -11,11 +11,21 @@ struct Enrolment: Sendable {
   let orchestrator: Orchestrator
 
   /// A new token; only its hash is kept.
-  func issue(tenant: String) async throws -> MigrationAPI.EnrolmentToken {
+  /// - Parameter most: how many sources the tenant may have, those counted that open tokens may become; nil: any number.
+  func issue(tenant: String, atMost most: Int? = nil) async throws -> MigrationAPI.EnrolmentToken {
     let token = "gwe_" + Secret.text(bytes: 32)
     let row = EnrolmentTokenRow(
       hash: Self.hash(token), tenant: tenant, expiresAt: orchestrator.now() + Self.tokenLife)
-    try await orchestrator.database.write { try row.insert($0) }
+    let now = orchestrator.now()
+    try await orchestrator.database.write { db in
+      let sources = try SourceRow.filter(Column("tenant") == tenant).fetchCount(db)
+      let tokens = EnrolmentTokenRow.filter(
+        Column("tenant") == tenant && Column("usedBy") == nil && Column("expiresAt") > now)
+      if let most, try sources + tokens.fetchCount(db) >= most {
+        throw TenantLimits.reached("sources and open enrolment tokens", most)
+      }
+      try row.insert(db)
+    }
     return MigrationAPI.EnrolmentToken(token: token, expiresAt: row.expiresAt, command: command(token))
   }
 

@@ -5,12 +5,13 @@ import Wire
 /// Audit events that a service has still to deliver, in its own database: written in the transaction of what they tell of,
 /// removed once the operations service has them.
 public enum AuditOutbox {
-  /// Adds the table to a service's tables.
+  /// Adds the table to a service's tables, and that of requests which are carried out once.
   public static func register(in migrator: inout DatabaseMigrator) {
     migrator.registerMigration("audit-1") { database in
       try database.execute(
         sql: "CREATE TABLE auditOutbox (n INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
     }
+    Idempotency.register(in: &migrator)
   }
 
   static func add(_ event: AuditEvent, _ database: GRDB.Database) throws {

@@ -68,6 +68,7 @@ extension DatabaseWriter {
     let value = try await write { database in
       let value = try body(database)
       if let subject = subject(value) { trail.name(subject) }
+      try IdempotencyClaim.current?.markChanged(database)
       for event in trail.events() { try AuditOutbox.add(event, database) }
       return value
     }

@@ -9,7 +9,7 @@ import Wire
 /// made (`audited`), after it else.
 public struct Auditor: Sendable {
   private let service: String
-  private let writer: any DatabaseWriter
+  let writer: any DatabaseWriter
   private let fronts: Set<String>
 
   /// - Parameter fronts: IP addresses of fronts, whose word is taken for where a request came from.

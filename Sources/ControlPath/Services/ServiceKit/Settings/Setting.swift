@@ -60,10 +60,21 @@ public enum Setting {
     return key
   }
 
+  /// The parts of a list: separated by commas; `\\,` is a comma within a part.
+  static func list(_ text: String) -> [String] {
+    // What no setting holds stands for a comma that is meant.
+    text.replacing("\\,", with: "\0").split(separator: ",").map {
+      ServiceSettings.trimmed($0.replacing("\0", with: ","))
+    }
+  }
+
+  /// As a part of a list.
+  public static func listed(_ text: String) -> String { text.replacing(",", with: "\\,") }
+
   /// `NAME:PATH, NAME:PATH`: public keys by the name of the service that signs with them.
   public static func callers(_ text: String) throws -> [String: [UInt8]] {
     var callers: [String: [UInt8]] = [:]
-    for part in text.split(separator: ",").map(ServiceSettings.trimmed) {
+    for part in list(text) {
       guard let colon = part.firstIndex(of: ":"), colon != part.startIndex else {
         throw ConfigurationError("'\(part)' names no caller.", remedy: "Give NAME:/PATH.pub, separated by commas.")
       }
@@ -91,7 +102,7 @@ public enum Setting {
 
   /// `unix:/PATH` or `HOST:PORT`, separated by commas; TLS where it is given, needed for all but loopback.
   public static func bindings(_ text: String, tls: TLSConfiguration?) throws -> [HTTPServer.Binding] {
-    try text.split(separator: ",").map(ServiceSettings.trimmed).map { part in
+    try list(text).map { part in
       if part.hasPrefix("unix:/") { return .unix(path: String(part.dropFirst(5))) }
       let (host, port) = try ListenAddress.parse(part)
       let binding = HTTPServer.Binding.tcp(host: host, port: port, tls: tls)

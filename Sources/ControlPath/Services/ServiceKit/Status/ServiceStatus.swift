@@ -21,6 +21,8 @@ public final class ServiceStatus: Sendable {
   private let logger: Logger
   /// The last report and when it was made: so that asking costs little, whoever asks.
   private let last = Mutex<(at: ContinuousClock.Instant, report: Report)?>(nil)
+  /// Whether somebody checks just now: the others take his report, or the last one.
+  private let isChecking = Mutex(false)
 
   struct Report: Codable, Hashable {
     struct Part: Codable, Hashable { var name: String, ready: Bool }
@@ -79,6 +81,17 @@ public final class ServiceStatus: Sendable {
 
   private func report() async -> Report {
     guard !Task.isShuttingDownGracefully else { return Report(service: name, ready: false, checks: []) }
+    if let last = last.withLock({ $0 }), ContinuousClock.now - last.at < .seconds(1) { return last.report }
+    while isChecking.withLock({ isChecking in
+      defer { isChecking = true }
+      return isChecking
+    }) {
+      if let last = last.withLock({ $0 }), ContinuousClock.now - last.at < .seconds(5) { return last.report }
+      do { try await Task.sleep(for: .milliseconds(20)) } catch {
+        return Report(service: name, ready: false, checks: [])
+      }
+    }
+    defer { isChecking.withLock { $0 = false } }
     if let last = last.withLock({ $0 }), ContinuousClock.now - last.at < .seconds(1) { return last.report }
     var parts: [Report.Part] = []
     for check in checks {
