@@ -7,7 +7,7 @@ CONFIGURATION := release
 test: OUT := out/debug
 test: CONFIGURATION := debug
 
-.PHONY: help setup build programs static appliance guests check test demo bench torture fuzz
+.PHONY: help setup build programs static appliance guests check test demo bench bench-api torture fuzz
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,10 @@ demo: programs appliance ## move a real running machine, end to end (GUEST=tiny 
 bench: static ## measure agent and gateway, as root (ARGS="--only full --runs 1"); the table also goes to out/bench.json
 	swift build -c release $(SWIFT_FLAGS) --product godwit-gateway
 	Benchmarks/run $(ARGS)
+
+bench-api: setup
+	swift build -c release $(SWIFT_FLAGS) --product godwit
+	Benchmarks/api $(ARGS)
 
 fuzz: build ## ask a running platform what its documents allow and forbid, longer than make test does: EXAMPLES=n for each operation (40), SEED=n (1)
 	Tests/support/fuzz/run $${EXAMPLES:-40} $${SEED:-1}

@@ -7,11 +7,19 @@ public final class TokenExchange: Sendable {
   /// Seconds.
   static let memory = 5.0
   private static let most = 10_000
+  /// For which a request too many is held before it is refused: who asks on and on, on so many connections, asks less.
+  private static let slowing = Duration.milliseconds(250)
 
   private struct Key: Hashable { var secret: String, tenant: String? }
   private let endpoint: RESTClient.Endpoint
   private let rates = TenantRates()
-  private let kept = Mutex<[Key: (token: String, until: ContinuousClock.Instant)]>([:])
+  private struct State {
+    var kept: [Key: (token: String, until: ContinuousClock.Instant)] = [:]
+    /// What is being asked for: many requests at once with one credential need one token.
+    var asking: Set<Key> = []
+  }
+  private enum Turn { case found(String), wait, ask }
+  private let state = Mutex(State())
 
   /// - Parameter endpoint: of the identity service.
   public init(_ endpoint: RESTClient.Endpoint) { self.endpoint = endpoint }
@@ -22,25 +30,42 @@ public final class TokenExchange: Sendable {
   /// - Throws: the identity service's `Problem`, or 429 where the tenant asks too often: so that a flood ends here.
   public func accessToken(for secret: String, tenant: String?) async throws -> String {
     let token = try await exchanged(secret, tenant)
-    if let claims = try? CompactJWS(parsing: token).claims(as: AccessToken.self) { try rates.admit(claims) }
+    guard let claims = try? CompactJWS(parsing: token).claims(as: AccessToken.self) else { return token }
+    do { try rates.admit(claims) } catch {
+      try await Task.sleep(for: Self.slowing)
+      throw error
+    }
     return token
   }
 
   private func exchanged(_ secret: String, _ tenant: String?) async throws -> String {
     let key = Key(secret: secret, tenant: tenant)
-    if let found = kept.withLock({ $0[key] }), found.until > .now { return found.token }
+    while true {
+      let turn = state.withLock { state -> Turn in
+        if let found = state.kept[key], found.until > .now { return .found(found.token) }
+        return state.asking.insert(key).inserted ? .ask : .wait
+      }
+      switch turn {
+      case .found(let token): return token
+      case .wait: try await Task.sleep(for: .milliseconds(10))
+      case .ask:
+        defer { state.withLock { _ = $0.asking.remove(key) } }
+        let token = try await grant(secret, tenant).accessToken
+        state.withLock { state in
+          if state.kept.count >= Self.most { state.kept = [:] }
+          state.kept[key] = (token, .now + .seconds(Self.memory))
+        }
+        return token
+      }
+    }
+  }
+
+  private func grant(_ secret: String, _ tenant: String?) async throws -> IdentityAPI.AccessGrant {
     let client = try RESTClient(name: "identity", endpoint: endpoint) { "Bearer " + secret }
-    let grant: IdentityAPI.AccessGrant
-    do {
-      grant = try await client.post("/v1/token", IdentityAPI.TokenWish(tenant: tenant))
-    } catch let problem as Problem {
+    do { return try await client.post("/v1/token", IdentityAPI.TokenWish(tenant: tenant)) } catch let problem as Problem
+    {
       // Where the service is does not concern strangers.
       throw problem.code == "unreachable" ? .identityAway : problem
     }
-    kept.withLock { kept in
-      if kept.count >= Self.most { kept = [:] }
-      kept[key] = (grant.accessToken, .now + .seconds(Self.memory))
-    }
-    return grant.accessToken
   }
 }
