@@ -18,6 +18,7 @@ let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-htt
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
+let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -79,6 +80,7 @@ let package = Package(
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2")
@@ -135,7 +137,8 @@ let package = Package(
     library(
       "Identity", in: "ControlPath/Services",
       [
-        "ServiceKit", "Wire", hummingbird, httpTypes, nioPosix, crypto, cryptoExtras, grdb, logging, serviceLifecycle
+        "ServiceKit", "Wire", hummingbird, httpTypes, nioCore, nioHTTP1, nioPosix, crypto, cryptoExtras, grdb, jwtKit,
+        logging, serviceLifecycle
       ]),
     library("Workflows", in: "ControlPath/Workflows", [logging, serviceLifecycle]),
     library("WorkflowSQLite", in: "ControlPath/Workflows", ["Workflows", grdb]),

@@ -127,6 +127,13 @@ struct MatrixScene: Sendable {
     bodies["PUT /v1/tenants/{tenant}/users/{id}"] = #"{"role":"viewer"}"#
     bodies["POST /v1/tenants/{tenant}/invitations"] = #"{"email":"x@acme.example","role":"viewer"}"#
     bodies["POST /v1/tenants/{tenant}/api-tokens"] = #"{"name":"x","scopes":["read"],"expiresIn":60}"#
+    let provider =
+      #"{"name":"P","issuer":"https://idp.example","clientID":"c","clientSecret":"s","tenant":"default","#
+      + #""role":"viewer","redirectURIs":["https://console.example/back"]}"#
+    bodies["PUT /v1/sign-on-providers/{id}"] = provider
+    ids["sign-on-providers"] = "corp"
+    _ = try await identity.client(identity.admin.text).send(
+      .PUT, "/v1/sign-on-providers/corp", body: .init(string: provider))
     bodies["POST /v1/tenants"] = #"{"id":"initech","name":"Initech"}"#
     bodies["POST /v1/users"] =
       #"{"email":"o@operator.example","name":"O","password":"a long password","platformRole":"support"}"#

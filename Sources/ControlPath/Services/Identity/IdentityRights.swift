@@ -11,6 +11,10 @@ extension IdentityService {
     "POST /v1/users": .platform,
     "PATCH /v1/users/{id}": .platform,
     "DELETE /v1/users/{id}/second-factor": .platform,
+    "GET /v1/sign-on-providers": .operate,
+    "GET /v1/sign-on-providers/{id}": .operate,
+    "PUT /v1/sign-on-providers/{id}": .platform,
+    "DELETE /v1/sign-on-providers/{id}": .platform,
     "GET /v1/signing-keys": .operate,
     "POST /v1/signing-keys/rotate": .keys,
 

@@ -58,16 +58,23 @@ public struct IdentityService: Service {
       cost: configuration.passwordCost, now: now)
     let invitations = Invitations(database: database, signIn: signIn)
     let people = People(database: database, cost: configuration.passwordCost, now: now)
+    let watch = SessionWatch(auditor: auditor, signIn: signIn)
+    let signOn = SignOnRoutes(
+      signOn: SignOn(
+        database: database, providers: SignOnProviders(database: database, box: box), signIn: signIn, box: box, now: now
+      ), watch: watch)
     SessionRoutes(
       keys: keys,
       credentials: Credentials(database: database, keys: keys, bootstrap: configuration.bootstrap, now: now),
-      signIn: signIn, invitations: invitations, fronts: configuration.fronts, auditor: auditor
+      signIn: signIn, invitations: invitations, fronts: configuration.fronts, watch: watch
     ).add(to: router)
+    signOn.addPublic(to: router)
     let tokens = TokenMiddleware(
       services: ServiceTokenVerifier(audience: "identity", keys: [:]), users: users, rights: Self.rights,
       admin: configuration.bootstrap, auditor: auditor)
-    PlatformRoutes(people: people, keys: keys, secondFactor: secondFactor).add(
-      to: router.group("v1").add(middleware: tokens))
+    let platform = router.group("v1").add(middleware: tokens)
+    PlatformRoutes(people: people, keys: keys, secondFactor: secondFactor).add(to: platform)
+    signOn.addPlatform(to: platform)
     TenantRoutes(people: people, invitations: invitations, tokens: APITokens(database: database, now: now))
       .add(to: router.group("v1/tenants/{tenant}").add(middleware: tokens))
   }

@@ -136,9 +136,12 @@ extension RESTClient {
   }
 
   /// One request.
-  /// - Parameter limit: bytes of the longest answer taken.
+  /// - Parameters:
+  ///   - type: the body's.
+  ///   - limit: bytes of the longest answer taken.
   public func send(
-    _ method: HTTPMethod, _ path: String, body: ByteBuffer? = nil, headers: HTTPHeaders = [:], limit: Int = 64 << 20
+    _ method: HTTPMethod, _ path: String, body: ByteBuffer? = nil, type: String = "application/json",
+    headers: HTTPHeaders = [:], limit: Int = 64 << 20
   ) async throws -> ByteBuffer {
     var request = HTTPClientRequest(url: base + path)
     request.method = method
@@ -146,7 +149,7 @@ extension RESTClient {
     request.tlsConfiguration = tls
     if let body {
       request.body = .bytes(body)
-      request.headers.replaceOrAdd(name: "Content-Type", value: "application/json")
+      request.headers.replaceOrAdd(name: "Content-Type", value: type)
     }
     (RequestTrace.current ?? RequestTrace()).apply(to: &request.headers)
     if let value = try authorization() { request.headers.replaceOrAdd(name: "Authorization", value: value) }

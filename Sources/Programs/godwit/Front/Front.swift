@@ -26,11 +26,12 @@ struct Front: Sendable {
   private static let agentPaths: [RouterPath] = ["v1/enrolments", "v1/agent/**"]
   private static let identityPaths: [RouterPath] = [
     ".well-known/jwks.json", "v1/sessions", "v1/session", "v1/session/password",
-    "v1/session/second-factor", "v1/session/second-factor/remove", "v1/token", "v1/invitations/accept"
+    "v1/session/second-factor", "v1/session/second-factor/remove", "v1/token", "v1/invitations/accept",
+    "v1/sign-on", "v1/sign-on/{id}", "v1/sign-on/{id}/session"
   ]
   private static let platformPaths: [RouterPath] = [
     "v1/tenants", "v1/users", "v1/users/{id}", "v1/users/{id}/second-factor", "v1/signing-keys",
-    "v1/signing-keys/rotate"
+    "v1/signing-keys/rotate", "v1/sign-on-providers", "v1/sign-on-providers/{id}"
   ]
 
   func add(to router: Router<ServiceContext>) {

@@ -19,6 +19,9 @@ public enum PasswordHash {
     public static let standard = Cost(logRounds: 15, blockSize: 8, parallelism: 3)
   }
 
+  /// Of users who sign in otherwise: no password is theirs.
+  static let none = ""
+
   static func make(_ password: String, cost: Cost) async throws -> String {
     let salt = Secret.bytes(16)
     let hash = try await derive(password, salt, cost)

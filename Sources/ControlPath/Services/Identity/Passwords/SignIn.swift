@@ -18,6 +18,11 @@ struct SignIn: Sendable {
     let user = try await user(wish.email, wish.password, from: address) { [secondFactor] user in
       try await secondFactor.check(user.id, wish.code)
     }
+    return try await open(user)
+  }
+
+  /// A new session of a user who has shown that it is he.
+  func open(_ user: UserRecord) async throws -> IdentityAPI.Session {
     let (secret, time) = (Credentials.sessionPrefix + Secret.text(bytes: 32), now())
     let row = SessionRecord(
       id: Identifier.make("ses"), hash: SecretHash.of(secret), user: user.id, createdAt: time,

@@ -27,6 +27,7 @@ struct IdentityDatabase: Sendable {
       try Revocation.create(db)
     }
     AuditOutbox.register(in: &migrator)
+    migrator.registerMigration("identity-sign-on") { db in try SignOnProviderRecord.table(db) }
     return migrator
   }
 

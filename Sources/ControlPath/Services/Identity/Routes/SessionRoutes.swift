@@ -10,13 +10,13 @@ struct SessionRoutes: Sendable {
   let signIn: SignIn
   let invitations: Invitations
   let fronts: Set<String>
-  let auditor: Auditor
+  let watch: SessionWatch
 
   func add(to router: Router<ServiceContext>) {
     router.get(".well-known/jwks.json") { _, _ in try JSONAnswer(try await keys.keySet()) }
     router.post("v1/sessions") { request, context in
       let wish = try await request.json(IdentityAPI.SignIn.self)
-      let session = try await watched(request, context) {
+      let session = try await watch.during(request, context) {
         try await signIn.begin(wish, from: context.address(of: request, fronts))
       }
       return try JSONAnswer(session, status: .created)
@@ -27,13 +27,13 @@ struct SessionRoutes: Sendable {
     }
     router.delete("v1/session") { request, context in
       let (session, user) = try await credentials.session(request.bearerToken ?? "")
-      try await watched(request, context, user) { try await signIn.end(session) }
+      try await watch.during(request, context, user) { try await signIn.end(session) }
       return HTTPResponse.Status.noContent
     }
     router.put("v1/session/password") { request, context in
       let (session, user) = try await credentials.session(request.bearerToken ?? "")
       let change = try await request.json(IdentityAPI.PasswordChange.self)
-      try await watched(request, context, user) {
+      try await watch.during(request, context, user) {
         try await signIn.change(change, session, user, from: context.address(of: request, fronts))
       }
       return HTTPResponse.Status.noContent
@@ -46,41 +46,23 @@ struct SessionRoutes: Sendable {
     }
     router.post("v1/invitations/accept") { request, context in
       let wish = try await request.json(IdentityAPI.Acceptance.self)
-      let member = try await watched(request, context) {
+      let member = try await watch.during(request, context) {
         try await invitations.accept(wish, from: context.address(of: request, fronts))
       }
       return try JSONAnswer(member, status: .created)
     }
   }
 
-  /// Audits what is done with a password, a session or an invitation, and where one was wrong. What is malformed, comes too
-  /// often, or names no invitation is a stranger's: it leaves a line in the log only.
-  /// - Parameter user: who asks, where a session says so.
-  private func watched<Value>(
-    _ request: Request, _ context: ServiceContext, _ user: UserRecord? = nil, _ body: () async throws -> Value
-  ) async throws -> Value {
-    try await auditor.during(
-      request, context, tenant: "*", actor: "unknown",
-      refusals: { error in
-        guard let problem = error as? Problem else { return true }
-        return problem.status == 401 || problem.status == 403 && problem.code != "invitation_refused"
-      }
-    ) {
-      if let user { try await signIn.audit(user) }
-      return try await body()
-    }
-  }
-
   private func addSecondFactor(to router: Router<ServiceContext>) {
     router.post("v1/session/second-factor") { request, context in
       let (_, user) = try await credentials.session(request.bearerToken ?? "")
-      let made = try await watched(request, context, user) { try await signIn.secondFactor.begin(user) }
+      let made = try await watch.during(request, context, user) { try await signIn.secondFactor.begin(user) }
       return try JSONAnswer(made, status: .created)
     }
     router.put("v1/session/second-factor") { request, context in
       let (_, user) = try await credentials.session(request.bearerToken ?? "")
       let code = try await request.json(IdentityAPI.Code.self).code
-      try await watched(request, context, user) {
+      try await watch.during(request, context, user) {
         try await signIn.trying(user, from: context.address(of: request, fronts)) {
           try await signIn.secondFactor.confirm(user.id, code)
         }
@@ -90,7 +72,7 @@ struct SessionRoutes: Sendable {
     router.post("v1/session/second-factor/remove") { request, context in
       let (_, user) = try await credentials.session(request.bearerToken ?? "")
       let code = try await request.json(IdentityAPI.Code.self).code
-      try await watched(request, context, user) {
+      try await watch.during(request, context, user) {
         try await signIn.trying(user, from: context.address(of: request, fronts)) {
           try await signIn.secondFactor.check(user.id, code)
         }
