@@ -160,8 +160,12 @@ let package = Package(
         serviceLifecycle
       ]),
     library(
+      "Licensing", in: "ControlPath/Services",
+      ["ServiceKit", "Wire", hummingbird, httpTypes, grdb, logging, serviceLifecycle]),
+    library(
       "Operations", in: "ControlPath/Services",
       ["ServiceKit", "Wire", hummingbird, httpTypes, grdb, logging, serviceLifecycle]),
+    library("Backup", in: "ControlPath", ["ServiceKit", "Wire", crypto, cryptoExtras, grdb]),
     library("Client", in: "ControlPath", ["ServiceKit", "Machines", "Wire", asyncHTTPClient, nioCore, nioHTTP1]),
 
     // The local cloud and the repair of clones.
@@ -201,8 +205,10 @@ let package = Package(
     program(
       "godwit",
       [
-        "Client", "ServiceKit", "Identity", "Migration", "Clouds", "Operations", "Providers", "Local", "Fakes",
-        "Conformance", "Machines", "Wire", "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes, logging,
+        "Backup", "Client", "ServiceKit", "Identity", "Migration", "Clouds", "Operations", "Licensing", "Providers",
+        "Local",
+        "Fakes", "Conformance", "Machines", "Wire", "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes,
+        logging,
         serviceLifecycle, unixSignals
       ]),
 
@@ -210,9 +216,9 @@ let package = Package(
       "Unit",
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
-        "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite", "Migration",
-        "Clouds", "Operations", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs", crypto, nioCore,
-        nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb, asyncHTTPClient
+        "Backup", "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite",
+        "Migration", "Clouds", "Operations", "Licensing", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs",
+        crypto, nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb, asyncHTTPClient
       ]),
     tests(
       "Conformance",
@@ -224,7 +230,8 @@ let package = Package(
       "Integration",
       [
         "Blocks", "Replication", "Wire", "Frames", "Volumes", "NetworkVolumes", "Transport", "Source", "Gateway",
-        "Hypervisor", "Local", "Providers", "Identity", "Migration", "Clouds", "Operations", "ServiceKit", "Workflows",
+        "Hypervisor", "Local", "Providers", "Identity", "Migration", "Clouds", "Operations", "Licensing", "ServiceKit",
+        "Workflows",
         "WorkflowSQLite", "Fakes", "Machines", "CLinuxBlock", "Conformance", "Evidence", "Logs", "Simulation", crypto,
         nioCore, nioPosix, nioSSL,
         asyncHTTPClient, logging, nioHTTP1, hummingbird, httpTypes, serviceLifecycle, systemPackage, subprocess

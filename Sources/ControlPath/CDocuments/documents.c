@@ -10,6 +10,9 @@ static const unsigned char clouds[] = {
 static const unsigned char identity[] = {
 #embed "../../../api/identity.yaml"
 };
+static const unsigned char licensing[] = {
+#embed "../../../api/licensing.yaml"
+};
 static const unsigned char migration[] = {
 #embed "../../../api/migration.yaml"
 };
@@ -23,6 +26,7 @@ static const unsigned char status[] = {
 static const struct godwit_document documents[] = {
   {"clouds", clouds, sizeof clouds},
   {"identity", identity, sizeof identity},
+  {"licensing", licensing, sizeof licensing},
   {"migration", migration, sizeof migration},
   {"operations", operations, sizeof operations},
   {"status", status, sizeof status},

@@ -16,7 +16,8 @@ public enum Role: String, Codable, Hashable, Sendable, CaseIterable {
     case .migrator: [.read, .migrate]
     case .admin: [.read, .migrate, .configure]
     case .owner: [.read, .migrate, .configure, .own]
-    case .support, .finance: [.operate]
+    case .support: [.operate]
+    case .finance: [.operate, .license]
     case .sre: [.operate, .keys]
     case .platformAdmin: Set(Right.allCases)
     }
@@ -37,6 +38,8 @@ public enum Right: String, Codable, Hashable, Sendable, CaseIterable {
   case operate
   /// To rotate signing keys.
   case keys
+  /// To issue and revoke licences.
+  case license
   /// To make tenants and the operator's users.
   case platform
 }

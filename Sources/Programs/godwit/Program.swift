@@ -8,6 +8,8 @@ import ArgumentParser
       VerifyCommand.self,
       EvidenceCommand.self,
       AuditCommand.self,
+      LicenceCommand.self,
+      BackupCommand.self, RestoreCommand.self,
       LoginToCommand.self, SignInCommand.self, SignOutCommand.self, SecondFactorCommand.self, TenantCommand.self,
       UserCommand.self,
       TokenCommand.self,

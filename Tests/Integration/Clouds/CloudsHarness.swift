@@ -27,6 +27,10 @@ struct CloudsHarness: Sendable {
   var pace = Reconciler.Pace(
     tick: 0.02, backoff: Backoff(base: 0.005, ceiling: 0.05), poll: 0.02, grace: 0.1, attempts: 30)
 
+  /// Where targets may be, and what seals their secrets, as the settings have it.
+  var addresses = "127.0.0.1"
+  var secretKeys: [[UInt8]] = []
+
   static let canary = "canary-4711-secret"
 
   static func run(_ body: @escaping @Sendable (CloudsHarness) async throws -> Void) async throws {
@@ -51,7 +55,8 @@ struct CloudsHarness: Sendable {
       .init(
         folder: folder + "/clouds", bindings: [.unix(path: socket)], callers: ["test": key.publicKey],
         gateways: [.init(url: "https://127.0.0.1:1", ca: "CA", key: "KEY")],
-        providers: ["fake": { try FakeProvider(endpoint: $0, secret: $1).provider }]),
+        providers: ["fake": { try FakeProvider(endpoint: $0, secret: $1).provider }],
+        addresses: try AddressGuard(allowing: addresses), secretKeys: secretKeys),
       logger: Logger(label: "clouds") { JSONLogHandler(label: $0, level: .critical) }, pace: pace,
       now: { [clock] in clock.now }, onRunning: { _ in continuation.yield() })
     try await withThrowingTaskGroup(of: Bool.self) { group in

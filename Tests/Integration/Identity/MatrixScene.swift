@@ -37,6 +37,7 @@ struct MatrixScene: Sendable {
     switch document {
     case "identity": plane.identitySocket
     case "clouds": plane.cloudsSocket
+    case "licensing": plane.licensingSocket
     default: plane.migrationSocket
     }
   }
@@ -49,6 +50,7 @@ struct MatrixScene: Sendable {
     let sessions = try await people()
     try await tenantsOwn(sessions)
     try await objects()
+    try await licences()
     let spare = SimulatedAgent(plane)
     let token: MigrationAPI.EnrolmentToken = try await owner.post("enrolment-tokens")
     try await spare.enrol(token.token)
@@ -137,6 +139,16 @@ struct MatrixScene: Sendable {
     bodies["POST /v1/tenants"] = #"{"id":"initech","name":"Initech"}"#
     bodies["POST /v1/users"] =
       #"{"email":"o@operator.example","name":"O","password":"a long password","platformRole":"support"}"#
+  }
+
+  private mutating func licences() async throws {
+    let wish = LicensingAPI.Wish(tenant: Self.foreign, edition: .standard, seats: 1, days: 1, key: "matrix")
+    let issued = try await owner.insisting { [owner] in
+      try await owner.licensing.post("/v1/licences", wish, as: LicensingAPI.Issued.self)
+    }
+    ids["licences"] = issued.id
+    bodies["POST /v1/licences"] = try Self.json(wish)
+    bodies["POST /v1/licences/check"] = try Self.json(LicensingAPI.Check(licence: issued.licence))
   }
 
   /// Objects at the target that nobody else needs.

@@ -1,6 +1,7 @@
 import Foundation
 import Hummingbird
 import Identity
+import Licensing
 import Logging
 import Migration
 import Operations
@@ -36,7 +37,9 @@ struct RouteListTests {
     try withFolder { folder in
       let database = try Database.open(folder + "/clouds.sqlite", migrations: CloudsSchema.migrations)
       let ledger = Ledger(database: database, now: { 0 })
-      let targets = Targets(database: database, box: try SecretBox(keyFile: folder + "/key"), factories: [:])
+      let targets = Targets(
+        database: database, box: try SecretBox(keyFile: folder + "/key"), factories: [:],
+        addresses: AddressGuard())
       let routes = CloudsRoutes(
         ledger: ledger, targets: targets,
         reconciler: Reconciler(ledger: ledger, targets: targets, pace: .init(), logger: Self.quiet), gateways: [],
@@ -53,6 +56,14 @@ struct RouteListTests {
         .init(folder: folder, bindings: [], callers: [:], key: AgentKey(), keyFile: folder + "/key"),
         logger: Self.quiet)
       try expectSame("operations", APIDocument.routes(service.addRoutes), OperationsService.rights)
+    }
+  }
+
+  @Test func `Every route of the licensing service is documented, and nothing else is`() throws {
+    try withFolder { folder in
+      let service = try LicensingService(
+        .init(folder: folder, key: AgentKey(), bindings: [], callers: [:], now: { 0 }), logger: Self.quiet)
+      try expectSame("licensing", APIDocument.routes(service.addRoutes), LicensingService.rights)
     }
   }
 

@@ -7,14 +7,16 @@ import Wire
 /// Every route that wants an access token, asked by every role, about ids that exist and belong to somebody else; and by
 /// their owner. `RouteListTests` proves that these are all routes there are.
 @Suite(.timeLimit(.minutes(3)), .serialized) struct RouteMatrixTests {
-  private static let documents = ["identity", "clouds", "migration"]
+  private static let documents = ["identity", "clouds", "migration", "licensing"]
+
+  private static let platformDocuments = ["identity", "licensing"]
 
   /// What each role may do, written down apart from the product's own table.
   private static let may: [Role: Set<String>] = [
     .viewer: ["read"], .migrator: ["read", "migrate"], .admin: ["read", "migrate", "configure"],
-    .owner: ["read", "migrate", "configure", "own"], .support: ["operate"], .finance: ["operate"],
+    .owner: ["read", "migrate", "configure", "own"], .support: ["operate"], .finance: ["operate", "license"],
     .sre: ["operate", "keys"],
-    .platformAdmin: ["read", "migrate", "configure", "own", "operate", "keys", "platform"]
+    .platformAdmin: ["read", "migrate", "configure", "own", "operate", "keys", "license", "platform"]
   ]
 
   @Test func `What belongs to another tenant does not exist for any role on any route, and does for its owner`()
@@ -23,6 +25,7 @@ import Wire
     try await ControlPlane.test(running: false) { plane, _ in
       var plane = plane
       plane.hasIdentity = true
+      plane.evaluationSeats = 25
       let whole = plane
       try await plane.whileRunning(plane.services()) {
         var scene = try MatrixScene(whole)
@@ -76,12 +79,14 @@ import Wire
 
   /// The operator's own routes.
   private func operators(_ scene: MatrixScene) async throws {
-    for operation in try APIDocument("identity").operations {
+    for (document, operation) in try Self.platformDocuments.flatMap({ name in
+      try APIDocument(name).operations.map { (name, $0) }
+    }) {
       guard !operation.isOfTenant, let right = operation.right else { continue }
       for role in Role.allCases {
         let token = role.isTenantRole ? scene.token(MatrixScene.foreign, role) : scene.token("", role)
         let answer = try await RawRequest.send(
-          operation.method, scene.path(operation, tenant: ""), socket: scene.plane.identitySocket, token: token,
+          operation.method, scene.path(operation, tenant: ""), socket: scene.socket(of: document), token: token,
           body: scene.body(operation))
         let isAllowed = Self.may[role]?.contains(right) == true
         #expect(answer.status == (isAllowed ? operation.success : 403), "\(operation.name) by \(role): \(answer.body)")

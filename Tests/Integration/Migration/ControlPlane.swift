@@ -1,6 +1,7 @@
 import Fakes
 import Foundation
 import Identity
+import Licensing
 import Logging
 import Migration
 import ServiceKit
@@ -25,10 +26,13 @@ struct ControlPlane: Codable, Sendable {
   var enrolmentCertificate: String?
   /// Whether the identity service runs too, and its access tokens are taken.
   var hasIdentity = false
+  /// Seats of the licence that a tenant is given to evaluate; without any no seats are counted.
+  var evaluationSeats: Int?
 
   var migrationSocket: String { folder + "/migration.sock" }
   var cloudsSocket: String { folder + "/clouds.sock" }
   var identitySocket: String { folder + "/identity.sock" }
+  var licensingSocket: String { folder + "/licensing.sock" }
 
   func key(_ name: String) throws -> AgentKey { try SigningKey.open(file: "\(folder)/\(name).key") }
 
@@ -52,14 +56,17 @@ struct ControlPlane: Codable, Sendable {
       .init(
         folder: folder + "/clouds", bindings: [.unix(path: cloudsSocket)],
         callers: ["migration": migration.publicKey, "front": front.publicKey], users: users, gateways: [handedOut],
-        providers: providers.merging(["fake": fake]) { $1 }),
+        providers: providers.merging(["fake": fake]) { $1 }, addresses: try AddressGuard(allowing: "127.0.0.1")),
       logger: logger,
       pace: .init(tick: 0.05, backoff: Backoff(base: 0.02, ceiling: 0.2), poll: 0.04, grace: 0.05, attempts: 50),
       now: now, onRunning: { _ in })
     let service = try MigrationService(
       configuration: MigrationConfiguration(
         database: folder + "/migration.sqlite", key: migration, bindings: [.unix(path: migrationSocket)] + bindings,
-        callers: ["front": front.publicKey], users: users, clouds: .unix(path: cloudsSocket), publicURL: publicURL,
+        callers: ["front": front.publicKey], users: users, clouds: .unix(path: cloudsSocket),
+        licensing: try evaluationSeats.map { _ in
+          .init(endpoint: .unix(path: licensingSocket), keys: [try key("licence").publicKey])
+        }, publicURL: publicURL,
         certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
         enrolmentCertificate: enrolmentCertificate, pollInterval: 0.05, settleInterval: 0.05, leaseSeconds: 1,
         agentSilence: 2,
@@ -67,6 +74,25 @@ struct ControlPlane: Codable, Sendable {
         faults: faults),
       logger: logger)
     return try [clouds, service] + (hasIdentity ? [identity(logger)] : [])
+      + (evaluationSeats.map { [try licensing(seats: $0, users: users, now: now, logger)] } ?? [])
+  }
+
+  private func licensing(
+    seats: Int, users: AccessTokenVerifier?, now: @escaping @Sendable () -> Double, _ logger: Logger
+  ) throws -> LicensingService {
+    try LicensingService(
+      .init(
+        folder: folder + "/licensing", key: try key("licence"), evaluation: .init(seats: seats, days: 30),
+        bindings: [.unix(path: licensingSocket)],
+        callers: ["migration": try key("migration").publicKey, "front": try key("front").publicKey], users: users,
+        now: now), logger: logger)
+  }
+
+  /// The same, with a licensing service that gives each tenant so many seats.
+  func licensed(_ seats: Int?) -> ControlPlane {
+    var plane = self
+    plane.evaluationSeats = seats
+    return plane
   }
 
   var adminToken: AdminToken { get throws { try AdminToken.open(file: folder + "/admin.token") } }

@@ -71,11 +71,12 @@ struct KillTests {
   ///   - prefixes: of the points where it is killed.
   ///   - expected: points that must be among them: a fault that is not hit proves nothing.
   ///   - last: the point that is still to come when the story's end can be seen.
-  private static func survive(
-    among prefixes: [String], expected: [String], last: String,
+  static func survive(
+    among prefixes: [String], expected: [String], last: String, evaluationSeats: Int? = nil,
     _ story: @escaping @Sendable (ControlPlane, FakeCloudAdmin) async throws -> Void
   ) async throws {
     try await ControlPlane.test(running: false) { plane, admin in
+      let plane = plane.licensed(evaluationSeats)
       let file = plane.folder + "/killed"
       try await withThrowingTaskGroup(of: Int.self) { group in
         group.addTask {

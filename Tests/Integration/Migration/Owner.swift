@@ -23,6 +23,16 @@ struct Owner: Sendable {
   var migration: RESTClient { get throws { try client("migration", plane.migrationSocket) } }
   var clouds: RESTClient { get throws { try client("clouds", plane.cloudsSocket) } }
 
+  /// As the operator.
+  var licensing: RESTClient {
+    get throws {
+      let issuer = ServiceTokenIssuer(name: "front", key: try plane.key("front"))
+      return try RESTClient(name: "licensing", endpoint: .unix(path: plane.licensingSocket), timeout: .seconds(5)) {
+        "Bearer " + (try issuer.token(for: "licensing", tenant: "*", subject: "admin"))
+      }
+    }
+  }
+
   func path(_ rest: String) -> String { "/v1/tenants/\(tenant)/\(rest)" }
 
   func get<Value: Decodable>(_ rest: String, as type: Value.Type = Value.self) async throws -> Value {

@@ -25,6 +25,8 @@ final class SimulatedAgent: Sendable {
     var holdsFinal = false
     /// What it does in a final sync instead of sealing and reporting.
     var final = Final.seals
+    /// Seconds by which its clock is ahead.
+    var ahead = 0
   }
 
   enum Final {
@@ -170,10 +172,10 @@ final class SimulatedAgent: Sendable {
   }
 
   func send(_ method: HTTPMethod, _ path: String, _ body: Data?, jti: String = UUID().uuidString) async throws -> Data {
-    let token = state.withLock { $0.token }
+    let (token, ahead) = state.withLock { ($0.token, $0.ahead) }
     let proof = try KeyProof.make(
       key: key, method: method.rawValue, url: plane.publicURL + path, accessToken: token,
-      now: Int(Date().timeIntervalSince1970), jti: jti)
+      now: Int(Date().timeIntervalSince1970) + ahead, jti: jti)
     let client = try RESTClient(
       name: "migration", endpoint: .unix(path: plane.migrationSocket), timeout: .seconds(5), repeats: false
     ) { token.map { "DPoP " + $0 } }

@@ -10,7 +10,7 @@ final class ServedPlatform: Sendable {
   let ports: [String: Int]
   private let running = Mutex<[String: Served]>([:])
 
-  static let services = ["identity", "operations", "clouds", "migration", "front"]
+  static let services = ["identity", "operations", "licensing", "clouds", "migration", "front"]
 
   /// Writes keys and settings. The services also listen on the plane's sockets, so that its owners and agents find them.
   init(_ plane: ControlPlane) throws {
@@ -18,7 +18,7 @@ final class ServedPlatform: Sendable {
     var ports: [String: Int] = [:]
     for service in Self.services { ports[service] = try ControlPlane.freePort() }
     self.ports = ports
-    for name in ["front", "migration", "clouds", "operations", "gateway", "identity"] {
+    for name in ["front", "migration", "clouds", "operations", "licensing", "licence", "gateway", "identity"] {
       try SigningKey.publish(try plane.key(name), file: "\(plane.folder)/\(name).key")
     }
     _ = try AdminToken.open(file: plane.folder + "/admin.token")
@@ -48,8 +48,15 @@ final class ServedPlatform: Sendable {
       [
         "state": folder + "/operations", "listen": listen, "key-file": folder + "/operations.key",
         "identity-url": url("identity"),
-        "callers": ["front", "migration", "clouds", "identity"].map { "\($0):\(folder)/\($0).key.pub" }.joined(
-          separator: ",")
+        "callers": ["front", "migration", "clouds", "identity", "licensing"].map { "\($0):\(folder)/\($0).key.pub" }
+          .joined(separator: ",")
+      ]
+    case "licensing":
+      [
+        "state": folder + "/licensing", "listen": listen, "key-file": folder + "/licensing.key",
+        "licence-key": folder + "/licence.key", "operations-url": url("operations"), "identity-url": url("identity"),
+        "callers": "front:\(folder)/front.key.pub, migration:\(folder)/migration.key.pub",
+        "evaluation-seats": "2"
       ]
     case "clouds":
       [
@@ -58,7 +65,7 @@ final class ServedPlatform: Sendable {
         "callers": "front:\(folder)/front.key.pub, migration:\(folder)/migration.key.pub",
         "gateway-url": plane.gatewayURL, "gateway-ca": folder + "/ca/ca.pem",
         "gateway-key": folder + "/gateway.key.pub",
-        "identity-url": url("identity")
+        "identity-url": url("identity"), "target-addresses": "127.0.0.1"
       ]
     case "migration":
       [
@@ -66,13 +73,13 @@ final class ServedPlatform: Sendable {
         "key-file": folder + "/migration.key", "callers": "front:\(folder)/front.key.pub", "clouds-url": url("clouds"),
         "operations-url": url("operations"), "identity-url": url("identity"),
         "front-addresses": "127.0.0.1", "public-url": plane.publicURL, "public-ca": folder + "/ca/ca.pem",
-        "lease-seconds": "1"
+        "licensing-url": url("licensing"), "licence-keys": folder + "/licence.key.pub", "lease-seconds": "1"
       ]
     default:
       [
         "listen": listen, "key-file": folder + "/front.key", "admin-token-file": folder + "/admin.token",
         "clouds-url": url("clouds"), "migration-url": url("migration"), "operations-url": url("operations"),
-        "identity-url": url("identity")
+        "identity-url": url("identity"), "licensing-url": url("licensing")
       ]
     }
   }

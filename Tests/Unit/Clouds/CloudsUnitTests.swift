@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import ServiceKit
 import Testing
@@ -26,21 +27,31 @@ import Wire
   }
 }
 
-@Suite struct TargetEndpointTests {
-  @Test(
-    "endpoints on this machine are taken", arguments: ["unix:/run/h.sock", "http://127.0.0.1:80", "http://[::1]:9/"])
-  func taken(_ endpoint: String) throws { try Targets.check(endpoint: endpoint) }
-
-  @Test(
-    "every other endpoint is refused",
-    arguments: [
-      "http://169.254.169.254/", "http://10.0.0.1:80", "https://127.0.0.1:1", "http://127.0.0.1", "http://localhost:80",
-      "http://127.0.0.1:80@evil.example:80", "http://user@127.0.0.1:80", "http://127.0.0.1.evil.example:80",
-      "http://2130706433:80", "http://0x7f.1:80", "file:///etc/passwd", "unix:relative", "", "http://127.0.0.1:80/path",
-      "http://127.0.0.1:80?x", "http://[::ffff:10.0.0.1]:80", "gopher://127.0.0.1:1",
-      "http://metadata.google.internal:80"
-    ])
-  func refused(_ endpoint: String) { #expect(throws: Problem.self) { try Targets.check(endpoint: endpoint) } }
+@Suite struct SecretRotationTests {
+  @Test("the newest key seals, older ones open, and what earlier versions sealed opens too") func keys() async throws {
+    try await withTemporaryFolder { folder in
+      let (first, second) = ([UInt8](repeating: 1, count: 32), [UInt8](repeating: 2, count: 32))
+      let old = try SecretBox(keyFile: folder + "/none", newer: [first])
+      let both = try SecretBox(keyFile: folder + "/none", newer: [second, first])
+      let new = try SecretBox(keyFile: folder + "/none", newer: [second])
+      let sealed = try old.seal("canary", tenant: "t", target: "a")
+      #expect(old.isCurrent(sealed) && !both.isCurrent(sealed))
+      #expect(try both.open(sealed, tenant: "t", target: "a") == "canary")
+      #expect(throws: ConfigurationError.self) { try new.open(sealed, tenant: "t", target: "a") }
+      let again = try both.seal("canary", tenant: "t", target: "a")
+      #expect(both.isCurrent(again) && new.isCurrent(again))
+      #expect(try new.open(again, tenant: "t", target: "a") == "canary")
+      #expect(throws: ConfigurationError.self) { try old.open(again, tenant: "t", target: "a") }
+      let earlier = try #require(
+        try AES.GCM.seal(
+          Data("canary".utf8), using: SymmetricKey(data: first),
+          authenticating: Data("godwit-target-1\0t\0a".utf8)
+        ).combined)
+      #expect(try both.open(earlier, tenant: "t", target: "a") == "canary" && !both.isCurrent(earlier))
+      #expect(throws: ConfigurationError.self) { try both.open(earlier, tenant: "u", target: "a") }
+      #expect(!FileManager.default.fileExists(atPath: folder + "/none"), "keys that are given are all there are")
+    }
+  }
 }
 
 @Suite struct BackoffTests {

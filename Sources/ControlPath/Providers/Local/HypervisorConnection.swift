@@ -8,6 +8,13 @@ import Providers
 struct HypervisorConnection: Sendable {
   static let longestAnswer = 32 << 20
 
+  /// Follows no redirects: they could lead anywhere. Lives as long as the process.
+  private static let http: HTTPClient = {
+    var configuration = HTTPClient.Configuration.singletonConfiguration
+    configuration.redirectConfiguration = .disallow
+    return HTTPClient(eventLoopGroup: HTTPClient.defaultEventLoopGroup, configuration: configuration)
+  }()
+
   private let base: String
   private let token: String
 
@@ -59,7 +66,7 @@ struct HypervisorConnection: Sendable {
 
   private func answer(to request: HTTPClientRequest) async throws -> (Int, [UInt8]) {
     do {
-      let response = try await HTTPClient.shared.execute(request, timeout: .seconds(60))
+      let response = try await Self.http.execute(request, timeout: .seconds(60))
       let body = try await response.body.collect(upTo: Self.longestAnswer)
       return (Int(response.status.code), Array(body.readableBytesView))
     } catch is CancellationError {

@@ -23,12 +23,18 @@ public struct CloudsService: Service {
     public var audit: AuditDelivery?
     /// IP addresses of fronts, whose word is taken for where a request came from.
     public var fronts: Set<String> = []
+    /// Where targets may be.
+    public var addresses: AddressGuard
+    /// Keys of 32 bytes that seal targets' secrets, the newest first; without any the folder has one.
+    public var secretKeys: [[UInt8]]
     public init(
       folder: String, bindings: [HTTPServer.Binding], callers: [String: [UInt8]], users: AccessTokenVerifier? = nil,
-      gateways: [CloudsAPI.Gateway], providers: [String: ProviderFactory], audit: AuditDelivery? = nil
+      gateways: [CloudsAPI.Gateway], providers: [String: ProviderFactory], audit: AuditDelivery? = nil,
+      addresses: AddressGuard = AddressGuard(), secretKeys: [[UInt8]] = []
     ) {
       (self.folder, self.bindings, self.callers, self.users) = (folder, bindings, callers, users)
       (self.gateways, self.providers, self.audit) = (gateways, providers, audit)
+      (self.addresses, self.secretKeys) = (addresses, secretKeys)
     }
   }
 
@@ -67,9 +73,11 @@ public struct CloudsService: Service {
     let lock = try FolderLock(configuration.folder, holder: "clouds service")
     defer { lock.release() }
     let database = try Database.open(configuration.folder + "/clouds.sqlite", migrations: CloudsSchema.migrations)
-    let box = try SecretBox(keyFile: configuration.folder + "/secrets.key")
+    let keyFile = configuration.folder + "/secrets.key"
+    let box = try SecretBox(keyFile: keyFile, newer: configuration.secretKeys)
     let ledger = Ledger(database: database, now: now)
-    let targets = Targets(database: database, box: box, factories: configuration.providers)
+    let targets = Targets(
+      database: database, box: box, factories: configuration.providers, addresses: configuration.addresses)
     let reconciler = Reconciler(ledger: ledger, targets: targets, pace: pace, logger: logger)
     let routes = CloudsRoutes(
       ledger: ledger, targets: targets, reconciler: reconciler, gateways: configuration.gateways,
@@ -78,17 +86,20 @@ public struct CloudsService: Service {
       services: ServiceTokenVerifier(audience: Self.name, keys: configuration.callers), users: configuration.users,
       rights: Self.rights, auditor: Auditor(service: Self.name, writer: database, fronts: configuration.fronts))
     let status = ServiceStatus(
-      Self.name, checks: [.database(database), .key(configuration.folder + "/secrets.key")], logger: logger)
+      Self.name, checks: [.database(database)] + (configuration.secretKeys.isEmpty ? [.key(keyFile)] : []),
+      logger: logger)
     let servers: [any Service] = configuration.bindings.map { binding in
       HTTPServer(
         binding, logger: logger, status: status, onRunning: onRunning,
         routes: { router in routes.add(to: router, tokens: tokens) })
     }
     status.metrics.gaugeAuditOutbox(of: database)
+    status.metrics.gaugeOldSecrets(box, in: database)
     let sender = try configuration.audit.map {
       try AuditSender(service: Self.name, key: $0.key, operations: $0.operations, writer: database, logger: logger)
     }
-    let services = [reconciler] + servers + (sender.map { [$0] } ?? [])
+    let services =
+      [reconciler, SecretRotation(database: database, box: box, logger: logger)] + servers + (sender.map { [$0] } ?? [])
     try await ServiceGroup(configuration: .init(services: services, logger: logger)).run()
   }
 }

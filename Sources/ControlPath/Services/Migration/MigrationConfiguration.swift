@@ -20,6 +20,8 @@ public struct MigrationConfiguration: Sendable {
   public var clouds: RESTClient.Endpoint
   /// Takes the audit events; without it they stay in the outbox.
   public var operations: RESTClient.Endpoint?
+  /// Who says which licences a tenant has; without it no seats are counted.
+  public var licensing: Licensing?
   /// `https://HOST:PORT` as agents reach this service; key proofs are checked against it.
   public var publicURL: String
   /// PEM of the CA that agents are to trust; part of the line to paste.
@@ -42,17 +44,24 @@ public struct MigrationConfiguration: Sendable {
   public var clock: WorkflowClock
   public var faults: FaultPoints
 
+  public struct Licensing: Sendable {
+    public var endpoint: RESTClient.Endpoint
+    /// Public keys (32 bytes) that sign licences.
+    public var keys: [[UInt8]]
+    public init(endpoint: RESTClient.Endpoint, keys: [[UInt8]]) { (self.endpoint, self.keys) = (endpoint, keys) }
+  }
+
   public init(
     database: String, key: AgentKey, keyFile: String? = nil, bindings: [HTTPServer.Binding], callers: [String: [UInt8]],
     users: AccessTokenVerifier? = nil, clouds: RESTClient.Endpoint, operations: RESTClient.Endpoint? = nil,
-    publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
+    licensing: Licensing? = nil, publicURL: String, certificateAuthority: String, enrolmentCertificate: String? = nil,
     agentBinary: String? = nil, pollInterval: Double = 0.5, settleInterval: Double = 1, leaseSeconds: Double = 30,
     agentSilence: Double = 60, clock: WorkflowClock = .system,
     faults: FaultPoints = .none
   ) {
     (self.database, self.key, self.keyFile) = (database, key, keyFile)
     (self.bindings, self.callers, self.users) = (bindings, callers, users)
-    (self.clouds, self.operations) = (clouds, operations)
+    (self.clouds, self.operations, self.licensing) = (clouds, operations, licensing)
     (self.publicURL, self.certificateAuthority) = (publicURL, certificateAuthority)
     self.enrolmentCertificate = enrolmentCertificate
     (self.agentBinary, self.pollInterval, self.settleInterval) = (agentBinary, pollInterval, settleInterval)

@@ -10,6 +10,7 @@ extension MigrationService {
     "POST /v1/tenants/{tenant}/sources/{id}/clear": .configure,
     "DELETE /v1/tenants/{tenant}/sources/{id}": .configure,
     "GET /v1/tenants/{tenant}/events": .read,
+    "GET /v1/tenants/{tenant}/seats": .read,
 
     "GET /v1/tenants/{tenant}/migrations": .read,
     "POST /v1/tenants/{tenant}/migrations": .migrate,

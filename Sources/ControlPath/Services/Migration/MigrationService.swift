@@ -64,7 +64,8 @@ public struct MigrationService: Service {
       configuration: .init(
         services: servers.map { .init(service: $0) } + [
           .init(service: Scheduler(orchestrator: orchestrator)), .init(service: worker)
-        ] + (sender.map { [.init(service: $0)] } ?? []), logger: orchestrator.logger))
+        ] + (orchestrator.licences.map { [.init(service: LicenceKeeper(licences: $0))] } ?? [])
+          + (sender.map { [.init(service: $0)] } ?? []), logger: orchestrator.logger))
     try await group.run()
   }
 }

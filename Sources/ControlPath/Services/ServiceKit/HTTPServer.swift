@@ -18,6 +18,8 @@ public struct HTTPServer: Service {
     case unix(path: String)
     /// Port 0 takes any free one; `onRunning` tells which. Without TLS on loopback only.
     case tcp(host: String, port: Int, tls: TLSConfiguration?)
+    /// Plain HTTP on every address, for a function platform that ends TLS itself and lets nobody else in.
+    case function(port: Int)
 
     /// - Throws: `ConfigurationError` for what may not be listened on.
     func check() throws {
@@ -30,6 +32,7 @@ public struct HTTPServer: Service {
         guard tls != nil || ["127.0.0.1", "::1", "localhost"].contains(host) else {
           throw ConfigurationError("Refusing to listen on \(host) without TLS.", remedy: "Give a certificate.")
         }
+      case .function: break
       }
     }
   }
@@ -91,6 +94,7 @@ public struct HTTPServer: Service {
     case .tcp(let host, let port, let tls):
       if let tls { return (.hostname(host, port: port), try .tls(.finishing(), tlsConfiguration: tls)) }
       return (.hostname(host, port: port), .finishing())
+    case .function(let port): return (.hostname("0.0.0.0", port: port), .finishing())
     }
   }
 
@@ -105,6 +109,7 @@ public struct HTTPServer: Service {
     switch binding {
     case .unix(let path): path
     case .tcp(let host, let port, _): "\(host):\(port)"
+    case .function(let port): "0.0.0.0:\(port)"
     }
   }
 
@@ -115,6 +120,7 @@ public struct HTTPServer: Service {
       return .unix(path: path)
     case .tcp(let host, let port, _):
       return .tcp(host: host, port: channel.localAddress?.port ?? port)
+    case .function(let port): return .tcp(host: "0.0.0.0", port: channel.localAddress?.port ?? port)
     }
   }
 }

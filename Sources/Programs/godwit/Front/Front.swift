@@ -14,6 +14,8 @@ struct Front: Sendable {
   let migration: Forwarder
   let identity: Forwarder
   let operations: Forwarder
+  /// Nil where the platform has no licensing service.
+  let licensing: Forwarder?
 
   /// The collections of the clouds service and of the identity service; every other one but `audit` is the migration
   /// service's.
@@ -43,6 +45,11 @@ struct Front: Sendable {
       for path in Self.identityPaths { router.on(path, method: method) { try await identity.forward($0, $1) } }
       for path in Self.agentPaths { router.on(path, method: method) { try await migration.forward($0, $1) } }
     }
+    for path in ["v1/licences", "v1/licences/check", "v1/licences/{id}"] as [RouterPath] {
+      for method in [HTTPRequest.Method.get, .post, .delete] {
+        router.on(path, method: method) { try await licences($0, $1, tenant: nil) }
+      }
+    }
     router.get("v1/audit/export") { request, context in
       try await pass(request, context, to: "operations", operations, tenant: nil)
     }
@@ -59,9 +66,15 @@ struct Front: Sendable {
     }
     if Self.identityCollections.contains(collection) { return try await identityRoute(request, context) }
     if collection == "audit" { return try await pass(request, context, to: "operations", operations, tenant: tenant) }
+    if collection == "licences" { return try await licences(request, context, tenant: tenant) }
     return Self.cloudsCollections.contains(collection)
       ? try await pass(request, context, to: "clouds", clouds, tenant: tenant)
       : try await pass(request, context, to: "migration", migration, tenant: tenant)
+  }
+
+  private func licences(_ request: Request, _ context: ServiceContext, tenant: String?) async throws -> Response {
+    guard let licensing else { throw Problem.notFound("page") }
+    return try await pass(request, context, to: "licensing", licensing, tenant: tenant)
   }
 
   /// Asks a service in the name of whoever asks here; nil: for no tenant in particular.

@@ -16,13 +16,16 @@ struct CloudsHost {
     let (key, operations) = (settings.signingKey(), settings.endpoint("operations-url"))
     let (users, fronts) = (settings.users(), settings.fronts())
     let gateway = Self.gateway(&settings)
+    let addresses = settings.optional("target-addresses") { try AddressGuard(allowing: $0) }
+    let secretKeys = settings.optional("secret-keys", Setting.secretKeys)
     guard let folder, let bindings, let callers, let key, let operations, settings.isGood else {
       throw settings.failure
     }
     configuration = .init(
       folder: folder, bindings: bindings, callers: callers,
       users: users, gateways: gateway.map { [$0] } ?? [],
-      providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key))
+      providers: ProviderKinds.all, audit: AuditDelivery(operations: operations, key: key),
+      addresses: addresses ?? AddressGuard(), secretKeys: secretKeys ?? [])
     configuration.fronts = fronts
   }
 

@@ -19,6 +19,8 @@ struct FrontHost {
     let clouds = settings.endpoint("clouds-url")
     let migration = settings.endpoint("migration-url")
     let (identity, operations) = (settings.endpoint("identity-url"), settings.endpoint("operations-url"))
+    let services = settings.optional("services-ca", Setting.content)
+    let licensing = settings.optional("licensing-url") { try Setting.endpoint($0, ca: services) }
     guard let bindings, let key, let token, let clouds, let migration, let identity, let operations, settings.isGood
     else { throw settings.failure }
     (self.bindings, self.token) = (bindings, token)
@@ -31,7 +33,8 @@ struct FrontHost {
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
       migration: try Forwarder(name: "migration", endpoint: migration),
       identity: try Forwarder(name: "identity", endpoint: identity),
-      operations: try Forwarder(name: "operations", endpoint: operations))
+      operations: try Forwarder(name: "operations", endpoint: operations),
+      licensing: try licensing.map { try Forwarder(name: "licensing", endpoint: $0) })
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) -> any Service {

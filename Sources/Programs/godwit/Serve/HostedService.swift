@@ -5,7 +5,7 @@ import ServiceLifecycle
 
 /// The services of this program. `godwit serve` runs one, `godwit up` all of them; each is made from its settings only.
 enum HostedService: String, CaseIterable, ExpressibleByArgument {
-  case identity, operations, clouds, migration, front
+  case identity, operations, licensing, clouds, migration, front
 
   /// Called for each address of a service once it accepts requests.
   typealias OnRunning = @Sendable (HTTPServer.Place) async -> Void
@@ -16,6 +16,7 @@ enum HostedService: String, CaseIterable, ExpressibleByArgument {
     return switch self {
     case .identity: try IdentityHost(settings).service(logger, onRunning)
     case .operations: try OperationsHost(settings).service(logger, onRunning)
+    case .licensing: try LicensingHost(settings).service(logger, onRunning)
     case .clouds: try CloudsHost(settings).service(logger, onRunning)
     case .migration: try MigrationHost(settings).service(logger, onRunning)
     case .front: try FrontHost(settings).service(logger, onRunning)

@@ -16,6 +16,8 @@ struct Installation {
   let migrationKeyFile: String
   let (cloudsKeyFile, operationsKeyFile): (String, String)
   let identityKeyFile: String
+  /// The licensing service's own key, and the one that signs licences.
+  let (licensingKeyFile, licenceKeyFile): (String, String)
   /// The gateway signs receipts with it; it lies where the gateway looks for it.
   let gatewayKey: AgentKey
   let gatewayKeyFile: String
@@ -29,6 +31,7 @@ struct Installation {
     adminTokenFile = folder + "/admin.token"
     (frontKeyFile, migrationKeyFile) = (folder + "/keys/front.key", folder + "/keys/migration.key")
     (cloudsKeyFile, operationsKeyFile) = (folder + "/keys/clouds.key", folder + "/keys/operations.key")
+    (licensingKeyFile, licenceKeyFile) = (folder + "/keys/licensing.key", folder + "/keys/licence.key")
     gatewayKeyFile = folder + "/gateway/key"
     identityKeyFile = folder + "/keys/identity.key"
     for sub in ["", "/keys", "/run", "/logs", "/gateway", "/hypervisor", "/migration"] {
@@ -41,7 +44,9 @@ struct Installation {
     migrationKey = try SigningKey.open(file: migrationKeyFile)
     gatewayKey = try SigningKey.open(file: gatewayKeyFile)
     let keyFiles = [
-      frontKeyFile, migrationKeyFile, cloudsKeyFile, operationsKeyFile, gatewayKeyFile, identityKeyFile
+      frontKeyFile, migrationKeyFile, cloudsKeyFile, operationsKeyFile, licensingKeyFile, licenceKeyFile,
+      gatewayKeyFile,
+      identityKeyFile
     ]
     for file in keyFiles {
       try SigningKey.publish(try SigningKey.open(file: file), file: file)

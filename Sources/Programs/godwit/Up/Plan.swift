@@ -99,6 +99,7 @@ struct Plan: Sendable {
       switch service {
       case .identity: identity()
       case .operations: operations()
+      case .licensing: licensing()
       case .clouds: try clouds()
       case .migration: try migration()
       case .front: try front()
@@ -128,8 +129,20 @@ struct Plan: Sendable {
       "identity-url": unix(.identity),
       "callers": callers([
         "front": installation.frontKeyFile, "migration": installation.migrationKeyFile,
-        "clouds": installation.cloudsKeyFile, "identity": installation.identityKeyFile
+        "clouds": installation.cloudsKeyFile, "identity": installation.identityKeyFile,
+        "licensing": installation.licensingKeyFile
       ])
+    ]
+  }
+
+  /// Whoever tries the platform on one machine needs no licence of anybody's: each tenant is given one to evaluate it.
+  private func licensing() -> [String: String] {
+    let most = Licence.Edition.evaluation.most
+    return [
+      "state": folder + "/licensing", "listen": unix(.licensing), "key-file": installation.licensingKeyFile,
+      "licence-key": installation.licenceKeyFile, "evaluation-seats": "\(most.seats)",
+      "evaluation-days": "\(most.days)", "identity-url": unix(.identity), "operations-url": unix(.operations),
+      "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
     ]
   }
 
@@ -137,7 +150,9 @@ struct Plan: Sendable {
     var settings = [
       "state": folder + "/clouds", "listen": listen(.clouds), "key-file": installation.cloudsKeyFile,
       "identity-url": unix(.identity), "operations-url": unix(.operations),
-      "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile])
+      "callers": callers(["migration": installation.migrationKeyFile, "front": installation.frontKeyFile]),
+      // The local cloud, also one that was started by hand.
+      "target-addresses": "unix:\(hypervisorSocket), 127.0.0.0/8, ::1"
     ]
     guard withGateway else { return settings }
     _ = try installation.authority.signer(.gateway, publicKey: installation.gatewayKey.publicKey)
@@ -153,7 +168,8 @@ struct Plan: Sendable {
     var settings = [
       "state": folder + "/migration", "listen": listen(.migration), "key-file": installation.migrationKeyFile,
       "callers": callers(["front": installation.frontKeyFile]), "clouds-url": unix(.clouds),
-      "identity-url": unix(.identity), "operations-url": unix(.operations), "public-url": publicURL,
+      "identity-url": unix(.identity), "operations-url": unix(.operations), "licensing-url": unix(.licensing),
+      "licence-keys": installation.licenceKeyFile + ".pub", "public-url": publicURL,
       "public-ca": caFile, "enrolment-certificate": installation.authority.signerFile(.enrolment)
     ]
     settings["agent-binary"] = agent
@@ -166,7 +182,7 @@ struct Plan: Sendable {
       "listen": "\(host.contains(":") ? "[\(host)]" : host):\(port)", "tls-certificate": identity.certificateFile,
       "tls-key": identity.keyFile, "key-file": installation.frontKeyFile,
       "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration),
-      "identity-url": unix(.identity), "operations-url": unix(.operations)
+      "identity-url": unix(.identity), "operations-url": unix(.operations), "licensing-url": unix(.licensing)
     ]
   }
 

@@ -13,11 +13,24 @@ final class Targets: Sendable {
   private let database: DatabasePool
   private let box: SecretBox
   private let factories: [String: ProviderFactory]
+  private let addresses: AddressGuard
   /// Providers made already, by tenant and target; forgotten when the target changes.
-  private let made = Mutex<[[String]: Provider]>([:])
+  private let made = Mutex<[[String]: Made]>([:])
 
-  init(database: DatabasePool, box: SecretBox, factories: [String: ProviderFactory]) {
+  private struct Made {
+    var endpoint: String
+    /// Where the endpoint was, and until when that is believed.
+    var place: String
+    var until: ContinuousClock.Instant
+    var provider: Provider
+  }
+
+  /// For which an address is taken for the one that a name still means.
+  private static let patience = Duration.seconds(30)
+
+  init(database: DatabasePool, box: SecretBox, factories: [String: ProviderFactory], addresses: AddressGuard) {
     (self.database, self.box, self.factories) = (database, box, factories)
+    self.addresses = addresses
   }
 
   struct Row: Codable, FetchableRecord, PersistableRecord {
@@ -41,7 +54,7 @@ final class Targets: Sendable {
         code: "unknown_provider", status: 422, detail: "There is no provider '\(wish.provider)'.",
         remedy: "Use one of: \(factories.keys.sorted().joined(separator: ", ")).")
     }
-    try Self.check(endpoint: wish.endpoint)
+    _ = try await addresses.pin(wish.endpoint)
     let sealed = try wish.secret.map { try box.seal($0, tenant: tenant, target: id) }
     let row = try await database.audited { database in
       let old = try Self.find(database, tenant, id)
@@ -88,32 +101,26 @@ final class Targets: Sendable {
 
   /// The target as the platform uses it.
   func provider(tenant: String, id: String) async throws -> Provider {
-    if let known = made.withLock({ $0[[tenant, id]] }) { return known }
+    let known = made.withLock { $0[[tenant, id]] }
+    if let known, known.until > .now { return known.provider }
     guard let row = try await database.read({ try Self.find($0, tenant, id) }) else {
       throw Problem.notFound("target \(id)")
     }
     guard let factory = factories[row.provider] else {
       throw ProviderError(.invalid, "this program has no provider '\(row.provider)'")
     }
-    let provider = try factory(row.endpoint, try row.secret.map { try box.open($0, tenant: tenant, target: id) })
-    made.withLock { $0[[tenant, id]] = provider }
+    // Judged at each use: the settings, or what a name means, may have changed since the target was entered.
+    let place = try await addresses.pin(row.endpoint)
+    let provider =
+      if let known, known.endpoint == row.endpoint, known.place == place { known.provider } else {
+        try factory(place, try row.secret.map { try box.open($0, tenant: tenant, target: id) })
+      }
+    let made = Made(endpoint: row.endpoint, place: place, until: .now + Self.patience, provider: provider)
+    self.made.withLock { $0[[tenant, id]] = made }
     return provider
   }
 
   private static func find(_ database: GRDB.Database, _ tenant: String, _ id: String) throws -> Row? {
     try Row.fetchOne(database, sql: "SELECT * FROM target WHERE tenant = ? AND id = ?", arguments: [tenant, id])
-  }
-
-  /// Both kinds of provider there are lie on this machine; an endpoint elsewhere would let a tenant make this service
-  /// talk to whatever it reaches.
-  static func check(endpoint: String) throws {
-    let refused = Problem(
-      code: "endpoint_refused", status: 422, detail: "The endpoint '\(endpoint)' is not on this machine.",
-      remedy: "Give unix:/PATH or http://127.0.0.1:PORT.")
-    if endpoint.hasPrefix("unix:/") { return }
-    guard let url = URL(string: endpoint), url.scheme == "http", url.user == nil,
-      let host = url.host, ["127.0.0.1", "[::1]", "::1"].contains(host), url.port != nil,
-      url.path.isEmpty || url.path == "/", url.query == nil
-    else { throw refused }
   }
 }

@@ -3,6 +3,7 @@ import GRDB
 import Machines
 import ServiceKit
 import Wire
+import Workflows
 
 /// What users may ask of a migration: checked, noted, and left to a workflow, in one transaction.
 struct MigrationActions: Sendable {
@@ -21,8 +22,9 @@ struct MigrationActions: Sendable {
       throw Problem.notFound("target \(wish.target)")
     }
     try Self.check(schedule: wish.schedule, retention: wish.retention, name: wish.name)
+    try await orchestrator.licences?.confirm(tenant)
     let now = orchestrator.now()
-    return try await database.write { db in
+    let row = try await database.write { db in
       guard let source = try MigrationDatabase.find(SourceRow.self, tenant, wish.source, db) else {
         throw Problem.notFound("source \(wish.source)")
       }
@@ -40,8 +42,14 @@ struct MigrationActions: Sendable {
         tenant: tenant, at: now, migration: id, source: source.id, code: "migration_created",
         message: "The migration \(wish.name) was created."
       ).insert(db)
+      if let licences = orchestrator.licences {
+        try SeatBook(keys: licences.keys).take(tenant, source: source.id, at: now, db)
+        try orchestrator.configuration.faults.reach("migration.seat", .effect)
+      }
       return row
     }
+    try orchestrator.configuration.faults.reach("migration.created", .after)
+    return row
   }
 
   private static func disks(

@@ -34,6 +34,9 @@ struct TenantRoutes: Sendable {
       try await remove(try context.tenant, try context.parameter("id"))
       return Response(status: .noContent)
     }
+    tenant.get("seats") { _, context in
+      try JSONAnswer(try await orchestrator.seats(of: try context.tenant))
+    }
     tenant.get("events") { request, context in try await page(EventRow.self, request, context, \.view) }
   }
 

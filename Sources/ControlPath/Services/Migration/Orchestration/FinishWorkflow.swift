@@ -124,6 +124,7 @@ extension Orchestrator {
           MigrationRow.self, tenant, id, db,
           { ($0.state, $0.problem, $0.activity, $0.nextSyncAt) = (.done, nil, nil, nil) })
       else { return }
+      try SeatBook.settle(row, spent: keep, at: now, db)
       if keep, let launch = row.switchLaunch {
         try MigrationDatabase.update(LaunchRow.self, tenant, launch, db) { $0.state = .handedOver }
       }

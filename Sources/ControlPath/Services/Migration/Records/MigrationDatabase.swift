@@ -41,6 +41,7 @@ struct MigrationDatabase: Sendable {
         t.add(column: "check", .text)
       }
     }
+    migrator.registerMigration("seats-1", migrate: SeatBook.makeTables)
     AuditOutbox.register(in: &migrator)
     return migrator
   }

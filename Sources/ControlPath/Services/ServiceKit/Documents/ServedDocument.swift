@@ -5,7 +5,7 @@ import Yams
 /// What `/openapi.json` answers with: the documents of `api/`, which are part of the program.
 public enum ServedDocument {
   /// The services whose routes the front passes on.
-  public static let services = ["clouds", "identity", "migration", "operations"]
+  public static let services = ["clouds", "identity", "licensing", "migration", "operations"]
 
   /// A service's own document with what every service has besides; the front's is that of all services, without what
   /// only services ask of each other (`x-internal`).

@@ -43,6 +43,21 @@ public enum Setting {
     return number
   }
 
+  public static func flag(_ text: String) throws -> Bool {
+    guard let flag = ["true": true, "false": false][text] else {
+      throw ConfigurationError("'\(text)' is neither true nor false.", remedy: "Give one of them.")
+    }
+    return flag
+  }
+
+  /// A whole number above 0.
+  public static func count(_ text: String) throws -> Int {
+    guard let number = Int(text), (1...1_000_000).contains(number) else {
+      throw ConfigurationError("'\(text)' is no number.", remedy: "Give a whole number from 1 to 1000000.")
+    }
+    return number
+  }
+
   public static func logLevel(_ text: String) throws -> Logger.Level {
     guard let level = Logger.Level(rawValue: text) else {
       throw ConfigurationError("'\(text)' is no log level.", remedy: "Give trace, debug, info, warning or error.")
@@ -50,8 +65,9 @@ public enum Setting {
     return level
   }
 
-  /// A public key in a file: 32 bytes as base64url, as `godwit key` writes it.
+  /// A public key, or a file with one: 32 bytes as base64url, as `godwit key` writes it.
   public static func publicKey(_ path: String) throws -> [UInt8] {
+    if !path.hasPrefix("/"), let key = Base64URL.decode(path), key.count == 32 { return key }
     let text = ServiceSettings.trimmed(try content(path))
     guard let key = Base64URL.decode(text), key.count == 32 else {
       throw ConfigurationError(
@@ -70,6 +86,23 @@ public enum Setting {
 
   /// As a part of a list.
   public static func listed(_ text: String) -> String { text.replacing(",", with: "\\,") }
+  /// Secret keys of 32 bytes, as base64url or in files of mode 0600, separated by commas.
+  public static func secretKeys(_ text: String) throws -> [[UInt8]] {
+    try list(text).map { part in
+      let bytes = part.hasPrefix("/") ? try PrivateFile.read(try file(part)) : Base64URL.decode(part)
+      guard let bytes, bytes.count == 32 else {
+        throw ConfigurationError(
+          part.hasPrefix("/") ? "\(part) holds no key." : "One of them is no key.",
+          remedy: "Give files that 'godwit key' made, or 32 bytes as base64url; the newest first.")
+      }
+      return bytes
+    }
+  }
+
+  /// Public keys, or their files, separated by commas.
+  public static func publicKeys(_ text: String) throws -> [[UInt8]] {
+    try list(text).map(publicKey)
+  }
 
   /// `NAME:PATH, NAME:PATH`: public keys by the name of the service that signs with them.
   public static func callers(_ text: String) throws -> [String: [UInt8]] {
