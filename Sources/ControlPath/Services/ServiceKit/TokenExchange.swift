@@ -1,17 +1,18 @@
 import Synchronization
 import Wire
 
-/// Gets access tokens for what people and programs show: sessions and API tokens. One that was got serves for a few
-/// seconds, so that a revoked credential is of no use after them.
+/// Gets access tokens for what people and programs show: sessions and API tokens. One that was got serves for a
+/// minute, unless it is revoked.
 public final class TokenExchange: Sendable {
   /// Seconds.
-  static let memory = 5.0
+  static let memory = 60.0
   private static let most = 10_000
   /// For which a request too many is held before it is refused: who asks on and on, on so many connections, asks less.
   private static let slowing = Duration.milliseconds(250)
 
   private struct Key: Hashable { var secret: String, tenant: String? }
   private let endpoint: RESTClient.Endpoint
+  private let directory: KeyDirectory
   private let rates = TenantRates()
   private struct State {
     var kept: [Key: (token: String, until: ContinuousClock.Instant)] = [:]
@@ -22,7 +23,10 @@ public final class TokenExchange: Sendable {
   private let state = Mutex(State())
 
   /// - Parameter endpoint: of the identity service.
-  public init(_ endpoint: RESTClient.Endpoint) { self.endpoint = endpoint }
+  /// - Throws: `ConfigurationError` for an address that cannot be used.
+  public init(_ endpoint: RESTClient.Endpoint) throws {
+    (self.endpoint, directory) = (endpoint, try KeyDirectory.of(endpoint))
+  }
 
   /// Whether this is something to be exchanged: what is signed is not.
   public static func isCredential(_ secret: String) -> Bool { secret.hasPrefix("gws_") || secret.hasPrefix("gwt_") }
@@ -40,6 +44,9 @@ public final class TokenExchange: Sendable {
 
   private func exchanged(_ secret: String, _ tenant: String?) async throws -> String {
     let key = Key(secret: secret, tenant: tenant)
+    if let known = state.withLock({ $0.kept[key]?.token }), try await isRevoked(known) {
+      state.withLock { if $0.kept[key]?.token == known { $0.kept[key] = nil } }
+    }
     while true {
       let turn = state.withLock { state -> Turn in
         if let found = state.kept[key], found.until > .now { return .found(found.token) }
@@ -58,6 +65,15 @@ public final class TokenExchange: Sendable {
         return token
       }
     }
+  }
+
+  /// Whether it was revoked meanwhile, as far as the identity service has told.
+  private func isRevoked(_ token: String) async throws -> Bool {
+    guard let parsed = try? CompactJWS(parsing: token), let kid = parsed.header.kid,
+      let claims = try? parsed.claims(as: AccessToken.self)
+    else { return true }
+    _ = try await directory.key(kid)
+    return directory.isRevoked(claims)
   }
 
   private func grant(_ secret: String, _ tenant: String?) async throws -> IdentityAPI.AccessGrant {

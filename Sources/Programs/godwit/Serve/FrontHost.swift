@@ -29,7 +29,7 @@ struct FrontHost {
       try .service("operations", operations)
     ]
     front = Front(
-      token: token, issuer: ServiceTokenIssuer(name: "front", key: key), exchange: TokenExchange(identity),
+      token: token, issuer: ServiceTokenIssuer(name: "front", key: key), exchange: try TokenExchange(identity),
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
       migration: try Forwarder(name: "migration", endpoint: migration),
       identity: try Forwarder(name: "identity", endpoint: identity),
