@@ -20,6 +20,7 @@ let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package
 let hummingbirdTLS = Target.Dependency.product(name: "HummingbirdTLS", package: "hummingbird")
 let jwtKit = Target.Dependency.product(name: "JWTKit", package: "jwt-kit")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
@@ -81,6 +82,7 @@ let package = Package(
     .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
     .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2")
@@ -166,6 +168,14 @@ let package = Package(
       "Operations", in: "ControlPath/Services",
       ["ServiceKit", "Wire", hummingbird, httpTypes, grdb, logging, serviceLifecycle]),
     library("Backup", in: "ControlPath", ["ServiceKit", "Wire", crypto, cryptoExtras, grdb]),
+    .target(
+      name: "Console",
+      dependencies: [
+        "Client", "ServiceKit", "Machines", "Wire", mustache, hummingbird, httpTypes, nioCore, nioHTTP1, crypto,
+        logging,
+        serviceLifecycle
+      ],
+      path: "Sources/ControlPath/Services/Console", resources: [.copy("Resources")], swiftSettings: strict),
     library("Client", in: "ControlPath", ["ServiceKit", "Machines", "Wire", asyncHTTPClient, nioCore, nioHTTP1]),
 
     // The local cloud and the repair of clones.
@@ -205,10 +215,9 @@ let package = Package(
     program(
       "godwit",
       [
-        "Backup", "Client", "ServiceKit", "Identity", "Migration", "Clouds", "Operations", "Licensing", "Providers",
-        "Local",
-        "Fakes", "Conformance", "Machines", "Wire", "Evidence", "Blocks", "Volumes", "Logs", hummingbird, httpTypes,
-        logging,
+        "Backup", "Client", "ServiceKit", "Identity", "Migration", "Clouds", "Operations", "Licensing", "Console",
+        "Providers", "Local", "Fakes", "Conformance", "Machines", "Wire", "Evidence", "Blocks", "Volumes", "Logs",
+        hummingbird, httpTypes, logging,
         serviceLifecycle, unixSignals
       ]),
 
@@ -217,8 +226,9 @@ let package = Package(
       [
         "Blocks", "DiskFormats", "Machines", "Replication", "Wire", "Frames", "Simulation", "Source", "Transport",
         "Backup", "Gateway", "Repair", "Hypervisor", "ServiceKit", "Identity", "Workflows", "WorkflowSQLite",
-        "Migration", "Clouds", "Operations", "Licensing", "Providers", "Client", "Evidence", "Fakes", "Volumes", "Logs",
-        crypto, nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb, asyncHTTPClient
+        "Migration", "Clouds", "Operations", "Licensing", "Console", "Providers", "Client", "Evidence", "Fakes",
+        "Volumes", "Logs", crypto, nioCore, nioPosix, nioHTTP1, logging, serviceLifecycle, hummingbird, httpTypes, grdb,
+        asyncHTTPClient
       ]),
     tests(
       "Conformance",

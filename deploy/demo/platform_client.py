@@ -13,11 +13,11 @@ class Platform:
         self.state, self.log = state, log
         self.process = None
 
-    def start(self, appliance, agent, advertise, timeout=120):
+    def start(self, appliance, agent, advertise, timeout=120, more=()):
         os.makedirs(self.state, exist_ok=True)
         command = [
             self.program, "up", "--state", self.state, "--listen", "127.0.0.1:0", "--advertise", advertise,
-            "--appliance", appliance, "--agent", agent,
+            "--appliance", appliance, "--agent", agent, *more,
         ]
         self.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=open(self.log, "ab"), text=True)

@@ -16,6 +16,8 @@ struct Front: Sendable {
   let operations: Forwarder
   /// Nil where the platform has no licensing service.
   let licensing: Forwarder?
+  /// The web pages; nil where this platform shows none.
+  let console: Forwarder?
 
   /// The collections of the clouds service and of the identity service; every other one but `audit` is the migration
   /// service's.
@@ -36,6 +38,8 @@ struct Front: Sendable {
     "v1/signing-keys/rotate", "v1/sign-on-providers", "v1/sign-on-providers/{id}"
   ]
 
+  private static let consolePaths: [RouterPath] = ["/", "en", "en/**", "zh-CN", "zh-CN/**", "assets/**"]
+
   func add(to router: Router<ServiceContext>) {
     for method in [HTTPRequest.Method.get, .put, .post, .patch, .delete] {
       router.on("v1/tenants/{tenant}", method: method) { try await identityRoute($0, $1) }
@@ -48,6 +52,13 @@ struct Front: Sendable {
     for path in ["v1/licences", "v1/licences/check", "v1/licences/{id}"] as [RouterPath] {
       for method in [HTTPRequest.Method.get, .post, .delete] {
         router.on(path, method: method) { try await licences($0, $1, tenant: nil) }
+      }
+    }
+    if let console {
+      for path in Self.consolePaths {
+        for method in [HTTPRequest.Method.get, .post] {
+          router.on(path, method: method) { try await console.forward($0, $1) }
+        }
       }
     }
     router.get("v1/audit/export") { request, context in

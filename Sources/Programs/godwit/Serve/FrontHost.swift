@@ -21,20 +21,23 @@ struct FrontHost {
     let (identity, operations) = (settings.endpoint("identity-url"), settings.endpoint("operations-url"))
     let services = settings.optional("services-ca", Setting.content)
     let licensing = settings.optional("licensing-url") { try Setting.endpoint($0, ca: services) }
+    let console = settings.optional("console-url") { try Setting.endpoint($0, ca: services) }
     guard let bindings, let key, let token, let clouds, let migration, let identity, let operations, settings.isGood
     else { throw settings.failure }
     (self.bindings, self.token) = (bindings, token)
-    checks = [
-      try .service("clouds", clouds), try .service("migration", migration), try .service("identity", identity),
-      try .service("operations", operations)
-    ]
+    checks =
+      [
+        try .service("clouds", clouds), try .service("migration", migration), try .service("identity", identity),
+        try .service("operations", operations)
+      ] + (try console.map { [try .service("console", $0)] } ?? [])
     front = Front(
       token: token, issuer: ServiceTokenIssuer(name: "front", key: key), exchange: try TokenExchange(identity),
       clouds: try Forwarder(name: "clouds", endpoint: clouds),
       migration: try Forwarder(name: "migration", endpoint: migration),
       identity: try Forwarder(name: "identity", endpoint: identity),
       operations: try Forwarder(name: "operations", endpoint: operations),
-      licensing: try licensing.map { try Forwarder(name: "licensing", endpoint: $0) })
+      licensing: try licensing.map { try Forwarder(name: "licensing", endpoint: $0) },
+      console: try console.map { try Forwarder(name: "console", endpoint: $0) })
   }
 
   func service(_ logger: Logger, _ onRunning: @escaping HostedService.OnRunning) -> any Service {

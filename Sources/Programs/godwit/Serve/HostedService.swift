@@ -5,7 +5,7 @@ import ServiceLifecycle
 
 /// The services of this program. `godwit serve` runs one, `godwit up` all of them; each is made from its settings only.
 enum HostedService: String, CaseIterable, ExpressibleByArgument {
-  case identity, operations, licensing, clouds, migration, front
+  case identity, operations, licensing, clouds, migration, console, front
 
   /// Called for each address of a service once it accepts requests.
   typealias OnRunning = @Sendable (HTTPServer.Place) async -> Void
@@ -19,6 +19,7 @@ enum HostedService: String, CaseIterable, ExpressibleByArgument {
     case .licensing: try LicensingHost(settings).service(logger, onRunning)
     case .clouds: try CloudsHost(settings).service(logger, onRunning)
     case .migration: try MigrationHost(settings).service(logger, onRunning)
+    case .console: try ConsoleHost(settings).service(logger, onRunning)
     case .front: try FrontHost(settings).service(logger, onRunning)
     }
   }

@@ -22,18 +22,23 @@ struct Announcement: Service {
   private func programs() {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let facts = ["url": plan.localURL, "token": plan.adminToken.text, "ca": plan.caFile, "public": plan.publicURL]
+    let facts = [
+      "url": plan.localURL, "token": plan.adminToken.text, "ca": plan.caFile, "public": plan.publicURL,
+      "console": plan.localURL + "/"
+    ]
     print((try? encoder.encode(facts)).map { String(decoding: $0, as: UTF8.self) } ?? "{}")
   }
 
   private func people(_ client: String?) {
     print(
       """
-      Godwit is ready at \(plan.localURL); sources reach it at \(plan.publicURL).
+      Godwit is ready. Open the console: \(plan.localURL)/
+      Sources reach the platform at \(plan.publicURL).
 
         \(client.map { "This user's commands find it by \($0)." } ?? "For the commands on this machine:")
         export GODWIT_SERVER=\(plan.localURL) GODWIT_CA=\(plan.caFile) GODWIT_TOKEN="$(cat \(plan.folder)/admin.token)"
 
+        godwit user invite ADDRESS --role owner   prints what the first person enters at \(plan.localURL)/en/invitation
         godwit source add      prints the line to paste on a machine to move
       """)
   }

@@ -102,6 +102,7 @@ struct Plan: Sendable {
       case .licensing: licensing()
       case .clouds: try clouds()
       case .migration: try migration()
+      case .console: console()
       case .front: try front()
       }
     return ServiceSettings(service: service.rawValue, given)
@@ -176,13 +177,21 @@ struct Plan: Sendable {
     return settings
   }
 
+  private func console() -> [String: String] {
+    [
+      "listen": unix(.console), "identity-url": unix(.identity), "migration-url": unix(.migration),
+      "clouds-url": unix(.clouds), "operations-url": unix(.operations)
+    ]
+  }
+
   private func front() throws -> [String: String] {
     let identity = try installation.authority.server("front", hosts: names)
     return [
       "listen": "\(host.contains(":") ? "[\(host)]" : host):\(port)", "tls-certificate": identity.certificateFile,
       "tls-key": identity.keyFile, "key-file": installation.frontKeyFile,
       "admin-token-file": installation.adminTokenFile, "clouds-url": unix(.clouds), "migration-url": unix(.migration),
-      "identity-url": unix(.identity), "operations-url": unix(.operations), "licensing-url": unix(.licensing)
+      "identity-url": unix(.identity), "operations-url": unix(.operations), "licensing-url": unix(.licensing),
+      "console-url": unix(.console)
     ]
   }
 
