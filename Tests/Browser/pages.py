@@ -60,7 +60,7 @@ class Person:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
-                if self.page.evaluate(script):
+                if self.page.evaluate("() => document.body !== null") and self.page.evaluate(script):
                     return
             except Exception as error:  # the page is being loaded anew
                 if "context" not in str(error) and "navigation" not in str(error):
