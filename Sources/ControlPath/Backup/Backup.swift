@@ -16,7 +16,7 @@ public enum Backup {
   }
 
   /// Makes a backup. Each database is copied as of one instant, by SQLite's own backup, while others write to it. It needs
-  /// as much free space beside `file` as the databases take twice.
+  /// as much free space in `state` as the databases take, and as much beside `file`, where only what is sealed is written.
   /// - Parameters:
   ///   - state: the folder of the whole platform, or of one service.
   ///   - file: must not be there.
@@ -29,9 +29,13 @@ public enum Backup {
       throw ConfigurationError("\(file) lies in the state folder.", remedy: "Keep backups elsewhere.")
     }
     let found = try StateFolder(path: state).find()
-    let scratch = "\(file).\(getpid()).making"
+    let (scratch, sealed) = ("\(state)/\(StateFolder.scratch)\(getpid())", "\(file).\(getpid()).making")
+    try StateFolder.removeScratches(in: state)
     try PrivateFile.makeFolder(scratch)
-    defer { try? FileManager.default.removeItem(atPath: scratch) }
+    defer {
+      try? FileManager.default.removeItem(atPath: scratch)
+      unlink(sealed)
+    }
     var (entries, places) = ([BackupManifest.Entry](), [String]())
     // Databases first: a key that one of them names is there before it.
     for (index, path) in found.databases.enumerated() {
@@ -50,8 +54,8 @@ public enum Backup {
     }
     let manifest = BackupManifest(
       program: ServiceStatus.version, madeAt: Int(Date().timeIntervalSince1970), entries: entries)
-    try write(manifest, places, to: scratch + "/sealed", secret)
-    guard rename(scratch + "/sealed", file) == 0 else {
+    try write(manifest, places, to: sealed, secret)
+    guard rename(sealed, file) == 0 else {
       throw ConfigurationError(
         "\(file) cannot be written: \(String(cString: strerror(errno))).", remedy: "Check its folder.")
     }
@@ -80,7 +84,7 @@ public enum Backup {
 
   private static func entry(_ path: String, at place: String, isDatabase: Bool) throws -> BackupManifest.Entry {
     guard let file = FileHandle(forReadingAtPath: place) else {
-      throw ConfigurationError("\(place) cannot be read.", remedy: "Check the free space beside --out.")
+      throw ConfigurationError("\(place) cannot be read.", remedy: "Check the free space of --state.")
     }
     defer { try? file.close() }
     var (digest, size) = (SHA256(), 0)

@@ -14,6 +14,17 @@ struct StateFolder {
     var files: [String] = []
   }
 
+  /// Begins the name of the folder that a backup's copies lie in, before the process's id.
+  static let scratch = ".backup-"
+
+  /// Removes what backups left that did not come to their end.
+  static func removeScratches(in folder: String) throws {
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder) where name.hasPrefix(scratch) {
+      guard let process = pid_t(name.dropFirst(scratch.count)), kill(process, 0) != 0, errno == ESRCH else { continue }
+      try FileManager.default.removeItem(atPath: "\(folder)/\(name)")
+    }
+  }
+
   private static let foreign: Set<String> = ["hypervisor", "logs"]
   private static let ofGateway: Set<String> = ["key", "key.pub"]
   /// What the migration service says of the target must be in the copy of the clouds service's ledger, which is therefore
@@ -45,7 +56,9 @@ struct StateFolder {
       let relative = folder.isEmpty ? name : folder + "/" + name
       guard let kind = Self.kind(path + "/" + relative) else { continue }
       if kind == S_IFDIR {
-        if !(folder.isEmpty && Self.foreign.contains(name)) { try walk(relative, into: &found) }
+        if !(folder.isEmpty && (Self.foreign.contains(name) || name.hasPrefix(Self.scratch))) {
+          try walk(relative, into: &found)
+        }
       } else if kind == S_IFREG, Self.isWanted(name, in: folder) {
         if name.hasSuffix(".sqlite") { found.databases.append(relative) } else { found.files.append(relative) }
       }

@@ -72,6 +72,12 @@ import Wire
       for password in ["", provider.facts.password] {
         #expect(await refusal { try await identity.signIn(provider.facts.email, password) } == "sign_in_refused")
       }
+      // A stranger's tries are counted: the 31st of one address waits.
+      var waits: String?
+      for _ in 0..<40 where waits == nil {
+        do { _ = try await begin(identity) } catch let problem as Problem { waits = problem.code }
+      }
+      #expect(waits == "too_many_attempts")
       // Without its provider nobody comes by it, and nobody stays.
       try await operatorClient.delete("/v1/sign-on-providers/corp")
       let gone = await #expect(throws: Problem.self) { try await identity.grant(again.token, tenant: "acme") }
@@ -100,7 +106,7 @@ import Wire
         .PATCH, "/v1/users/\(session.user.id)",
         body: ByteBuffer(bytes: try JSONEncoder().encode(IdentityAPI.UserChange(disabled: true))))
       let next = try provider.visit(try await begin(identity).url)
-      #expect(await refusal { try await complete(identity, next["state"], next["code"]) } == "sign_on_refused")
+      #expect(await refusal { try await complete(identity, next["state"], next["code"]) } == "sign_in_refused")
     }
   }
 

@@ -68,7 +68,7 @@ struct ControlPlane: Codable, Sendable {
           .init(endpoint: .unix(path: licensingSocket), keys: [try key("licence").publicKey])
         }, publicURL: publicURL,
         certificateAuthority: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----",
-        enrolmentCertificate: enrolmentCertificate, pollInterval: 0.05, settleInterval: 0.05, leaseSeconds: 1,
+        enrolmentCertificate: enrolmentCertificate, pollInterval: 0.05, settleInterval: 0.05, leaseSeconds: 0.5,
         agentSilence: 2,
         clock: WorkflowClock(now: { Date(timeIntervalSince1970: now()) }, sleep: WorkflowClock.system.sleep),
         faults: faults),

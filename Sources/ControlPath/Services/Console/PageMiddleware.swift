@@ -51,7 +51,8 @@ struct PageMiddleware: RouterMiddleware {
     let first = request.uri.path.split(separator: "/").first.map(String.init)
     let language = first.flatMap(Language.init) ?? .preferred(request.headers[.acceptLanguage])
     let isStream = request.uri.path.contains("/live/")
-    if problem.status == 401, !isStream {
+    // A wrong password or code is a 401 as well, but no end of the session.
+    if ["sign_in_needed", "token_refused", "token_expired"].contains(problem.code), !isStream {
       let next = request.method == .get ? request.uri.string : "/" + language.rawValue
       var response = Response(
         status: .seeOther,

@@ -61,8 +61,9 @@ public struct IdentityService: Service {
     let watch = SessionWatch(auditor: auditor, signIn: signIn)
     let signOn = SignOnRoutes(
       signOn: SignOn(
-        database: database, providers: SignOnProviders(database: database, box: box), signIn: signIn, box: box, now: now
-      ), watch: watch)
+        database: database, providers: SignOnProviders(database: database, box: box, now: now), signIn: signIn,
+        limit: signIn.limit, box: box, now: now),
+      watch: watch, fronts: configuration.fronts)
     SessionRoutes(
       keys: keys,
       credentials: Credentials(database: database, keys: keys, bootstrap: configuration.bootstrap, now: now),

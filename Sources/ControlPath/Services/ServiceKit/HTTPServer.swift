@@ -99,9 +99,13 @@ public struct HTTPServer: Service {
   }
 
   /// What comes beyond it waits in the kernel's queue. Each may need another one to a service, and files need some.
-  private static let mostConnections: Int = {
+  public static let mostConnections: Int = {
     var limit = rlimit()
-    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return 384 }
+    let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard getrlimit(files, &limit) == 0 else { return 384 }
+    // Shells give few for the sake of programs that cannot do with many.
+    let wanted = rlimit(rlim_cur: min(limit.rlim_max, 65_536), rlim_max: limit.rlim_max)
+    if wanted.rlim_cur > limit.rlim_cur, withUnsafePointer(to: wanted, { setrlimit(files, $0) }) == 0 { limit = wanted }
     return min(20_000, max(64, (Int(clamping: limit.rlim_cur) - 256) / 2))
   }()
 

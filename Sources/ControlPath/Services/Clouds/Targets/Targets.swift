@@ -18,7 +18,8 @@ final class Targets: Sendable {
   private let made = Mutex<[[String]: Made]>([:])
 
   private struct Made {
-    var endpoint: String
+    /// What it was made of.
+    var row: Row
     /// Where the endpoint was, and until when that is believed.
     var place: String
     var until: ContinuousClock.Instant
@@ -33,7 +34,7 @@ final class Targets: Sendable {
     self.addresses = addresses
   }
 
-  struct Row: Codable, FetchableRecord, PersistableRecord {
+  struct Row: Codable, Equatable, FetchableRecord, PersistableRecord {
     static let databaseTableName = "target"
     var tenant: String
     var id: String
@@ -63,6 +64,12 @@ final class Targets: Sendable {
         database, sql: "SELECT 1 FROM object WHERE tenant = ? AND target = ?", arguments: [tenant, id])
       if let old, used != nil, old.provider != wish.provider {
         throw Problem.conflict("Target \(id) holds objects of provider \(old.provider).", remedy: "Add another target.")
+      }
+      // A secret goes to no other place than the one it was given for.
+      if let old, sealed == nil, old.secret != nil, (old.provider, old.endpoint) != (wish.provider, wish.endpoint) {
+        throw Problem(
+          code: "secret_needed", status: 422, detail: "The secret of target \(id) was given for another address.",
+          remedy: "Give 'secret' again together with the new address.")
       }
       let row = Row(
         tenant: tenant, id: id, provider: wish.provider, endpoint: wish.endpoint, secret: sealed ?? old?.secret)
@@ -112,10 +119,10 @@ final class Targets: Sendable {
     // Judged at each use: the settings, or what a name means, may have changed since the target was entered.
     let place = try await addresses.pin(row.endpoint)
     let provider =
-      if let known, known.endpoint == row.endpoint, known.place == place { known.provider } else {
+      if let known, known.row == row, known.place == place { known.provider } else {
         try factory(place, try row.secret.map { try box.open($0, tenant: tenant, target: id) })
       }
-    let made = Made(endpoint: row.endpoint, place: place, until: .now + Self.patience, provider: provider)
+    let made = Made(row: row, place: place, until: .now + Self.patience, provider: provider)
     self.made.withLock { $0[[tenant, id]] = made }
     return provider
   }

@@ -9,8 +9,10 @@ final class LiveFeeds: Service, Sendable {
   /// A closed one is noticed at the next sign of life only, and every page that is left leaves one.
   static let mostPerPerson = 24
   static let mostPerTenant = 200
-  /// Seconds: between readings, between signs of life, and between looks whether readers still may.
-  private static let (pace, life, trust) = (1, 5, 60)
+  /// The front has to have room for agents and for everything else.
+  static let most = HTTPServer.mostConnections / 4
+  /// Seconds between readings, and between signs of life and looks whether readers still may.
+  private static let (pace, life) = (1, 5)
 
   private struct Inside {
     var feeds: [LiveFeed.Key: LiveFeed] = [:]
@@ -50,19 +52,37 @@ final class LiveFeeds: Service, Sendable {
       inside.people[person, default: 0] += 1
       inside.tenants[key.tenant, default: 0] += 1
     }
-    while true {
-      let feed = feed(key)
-      guard let (id, stream) = try feed.join(api, after: lastEventID) else { continue }
-      return (
-        stream,
-        { [self] in
-          feed.leave(id)
-          inside.withLock { inside in
-            Self.less(&inside.people, person)
-            Self.less(&inside.tenants, key.tenant)
-          }
+    let leave: @Sendable () -> Void = { [self] in
+      inside.withLock { inside in
+        Self.less(&inside.people, person)
+        Self.less(&inside.tenants, key.tenant)
+      }
+    }
+    do {
+      while true {
+        let feed = try feed(key)
+        guard let (id, stream) = try feed.join(api, after: lastEventID) else {
+          forget(feed)
+          continue
         }
-      )
+        return (
+          stream,
+          {
+            feed.leave(id)
+            leave()
+          }
+        )
+      }
+    } catch {
+      leave()
+      throw error
+    }
+  }
+
+  /// One that has ended is nobody's any more.
+  private func forget(_ feed: LiveFeed) {
+    inside.withLock { inside in
+      if inside.feeds[feed.key] === feed { inside.feeds[feed.key] = nil }
     }
   }
 
@@ -73,13 +93,16 @@ final class LiveFeeds: Service, Sendable {
 
   private static func check(_ inside: Inside, _ person: String, _ tenant: String) throws {
     guard !inside.ended else { throw Problem.stopping }
-    guard inside.people[person, default: 0] < mostPerPerson, inside.tenants[tenant, default: 0] < mostPerTenant else {
+    guard inside.tenants.values.reduce(0, +) < most, inside.people[person, default: 0] < mostPerPerson,
+      inside.tenants[tenant, default: 0] < mostPerTenant
+    else {
       throw Problem.tooManyStreams
     }
   }
 
-  private func feed(_ key: LiveFeed.Key) -> LiveFeed {
-    let (feed, isNew) = inside.withLock { inside -> (LiveFeed, Bool) in
+  private func feed(_ key: LiveFeed.Key) throws -> LiveFeed {
+    let (feed, isNew) = try inside.withLock { inside -> (LiveFeed, Bool) in
+      guard !inside.ended else { throw Problem.stopping }
       if let found = inside.feeds[key] { return (found, false) }
       let made = LiveFeed(key)
       inside.feeds[key] = made
@@ -113,12 +136,14 @@ final class LiveFeeds: Service, Sendable {
   /// Reads a feed's topic as long as somebody looks at it.
   private func keep(_ feed: LiveFeed) async {
     var memory = LiveTopic.Memory()
-    var tick = 0
+    var next = ContinuousClock.now + .seconds(Self.life)
     while !Task.isCancelled, !isOver(feed) {
       await read(feed, &memory)
-      tick += Self.pace
-      if tick % Self.life == 0 { feed.ping() }
-      if tick % Self.trust == 0 { await sendAwayWhoMayNot(feed) }
+      if .now >= next {
+        next = .now + .seconds(Self.life)
+        feed.ping()
+        await sendAwayWhoMayNot(feed)
+      }
       try? await Task.sleep(for: .seconds(Self.pace))
     }
     feed.closeAll()
@@ -153,7 +178,9 @@ final class LiveFeeds: Service, Sendable {
       guard let secret = reader.api.person.secret else { continue }
       do {
         _ = try await reader.api.person.platform.exchange.accessToken(for: secret, tenant: feed.key.tenant)
-      } catch let problem as Problem where problem.status < 500 { feed.leave(id) } catch {}
+      } catch let problem as Problem where [401, 403, 404].contains(problem.status) {
+        feed.leave(id)
+      } catch {}
     }
   }
 }

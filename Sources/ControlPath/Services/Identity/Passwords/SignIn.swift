@@ -56,7 +56,7 @@ struct SignIn: Sendable {
   /// UTF-8 bytes; RFC 5321 allows no more.
   static let longestEmail = 254
 
-  private static let refused = Problem(
+  static let refused = Problem(
     code: "sign_in_refused", status: 401, detail: "There is no user with this address and password.",
     remedy: "Check both; an owner of your tenant can invite you.")
 
@@ -95,10 +95,9 @@ struct SignIn: Sendable {
   }
 
   func end(_ session: SessionRecord) async throws {
-    let time = now()
-    try await database.pool.audited { db in
+    try await database.pool.audited { [now] db in
       try session.delete(db)
-      try Revocation.add(session.id, at: time, db)
+      try Revocation.add(session.id, at: now(), db)
     }
   }
 
@@ -108,11 +107,11 @@ struct SignIn: Sendable {
   {
     _ = try await self.user(user.email, change.old, from: address)
     try Self.check(password: change.new, email: user.email)
-    let (hash, time) = (try await PasswordHash.make(change.new, cost: cost), now())
-    try await database.pool.audited { db in
+    let hash = try await PasswordHash.make(change.new, cost: cost)
+    try await database.pool.audited { [now] db in
       try db.execute(sql: "UPDATE user SET password = ? WHERE id = ?", arguments: [hash, user.id])
       let others = SessionRecord.filter(Column("user") == user.id && Column("id") != session.id)
-      for other in try others.fetchAll(db) { try Revocation.add(other.id, at: time, db) }
+      for other in try others.fetchAll(db) { try Revocation.add(other.id, at: now(), db) }
       try others.deleteAll(db)
     }
   }

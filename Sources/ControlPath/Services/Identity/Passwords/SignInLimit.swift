@@ -17,8 +17,8 @@ struct SignInLimit: Sendable {
   let database: IdentityDatabase
   let now: @Sendable () -> Double
 
-  private static func keys(_ email: String, _ address: String) -> [(key: String, free: Int)] {
-    [("account:" + email, freeOfAccount), ("address:" + network(of: address), freeOfAddress)]
+  private static func keys(_ email: String?, _ address: String) -> [(key: String, free: Int)] {
+    (email.map { [("account:" + $0, freeOfAccount)] } ?? []) + [("address:" + network(of: address), freeOfAddress)]
   }
 
   /// What counts as one address: of IPv6 the first 64 bits, which is what one customer has at least; an IPv4 address in
@@ -38,8 +38,9 @@ struct SignInLimit: Sendable {
   }
 
   /// Counts a try as failed.
+  /// - Parameter email: nil: nobody knows yet whose it is.
   /// - Throws: `Problem` 429 `too_many_attempts`, without counting it.
-  func begin(email: String, address: String) async throws {
+  func begin(email: String?, address: String) async throws {
     let time = now()
     try await database.pool.write { db in
       try db.execute(sql: "DELETE FROM attempt WHERE lastAt < ?", arguments: [time - Self.memory])
@@ -48,7 +49,7 @@ struct SignInLimit: Sendable {
         let wait = row.lastAt + Self.pause(failures: row.failures, free: free) - time
         guard wait <= 0 else {
           throw Problem(
-            code: "too_many_attempts", status: 429, detail: "The password was tried too often.",
+            code: "too_many_attempts", status: 429, detail: "Sign-in was tried too often.",
             remedy: "Try again in \(Int(wait.rounded(.up))) s.", retryAfter: max(1, Int(wait.rounded(.up))))
         }
       }
@@ -61,9 +62,9 @@ struct SignInLimit: Sendable {
   }
 
   /// The try was right: the account's failures are forgotten, the address's one is taken back.
-  func succeed(email: String, address: String) async throws {
+  func succeed(email: String?, address: String) async throws {
     try await database.pool.write { db in
-      try db.execute(sql: "DELETE FROM attempt WHERE key = ?", arguments: ["account:" + email])
+      if let email { try db.execute(sql: "DELETE FROM attempt WHERE key = ?", arguments: ["account:" + email]) }
       try db.execute(
         sql: "UPDATE attempt SET failures = MAX(failures - 1, 0) WHERE key = ?",
         arguments: ["address:" + Self.network(of: address)])

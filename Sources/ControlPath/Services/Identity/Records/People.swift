@@ -81,14 +81,13 @@ struct People: Sendable {
 
   /// A disabled user has no session any more.
   func change(user id: String, _ change: IdentityAPI.UserChange) async throws -> UserRecord {
-    let time = now()
-    return try await database.pool.audited { db in
+    try await database.pool.audited { [now] db in
       guard var row = try UserRecord.fetchOne(db, key: id) else { throw Problem.notFound("user \(id)") }
       row.disabled = change.disabled ?? row.disabled
       try row.update(db)
       if row.disabled {
         try SessionRecord.filter(Column("user") == id).deleteAll(db)
-        try Revocation.add(id, at: time, db)
+        try Revocation.add(id, at: now(), db)
       }
       return row
     }
@@ -132,13 +131,12 @@ struct People: Sendable {
     -> IdentityAPI.Member
   {
     guard role.isTenantRole else { throw Problem.malformed("'role' is viewer, migrator, admin or owner.") }
-    let time = now()
-    return try await database.pool.audited { db in
+    return try await database.pool.audited { [now] db in
       guard var row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
       try precondition.check(try Self.member(tenant, user, db))
       if row.role == .owner, role != .owner { try Self.keepOwner(tenant, db) }
       // What was made in this second may be of the new role already.
-      if row.role != role { try Revocation.add("\(user)@\(tenant)", at: time - 1, db) }
+      if row.role != role { try Revocation.add("\(user)@\(tenant)", at: now() - 1, db) }
       row.role = role
       try row.update(db)
       return try Self.member(tenant, user, db)
@@ -147,13 +145,12 @@ struct People: Sendable {
 
   /// Ends the membership, and what the user made for programs in this tenant.
   func remove(_ tenant: String, _ user: String) async throws {
-    let time = now()
-    try await database.pool.audited { db in
+    try await database.pool.audited { [now] db in
       guard let row = try MembershipRecord.find(tenant, user: user, db) else { throw Problem.notFound("user \(user)") }
       if row.role == .owner { try Self.keepOwner(tenant, db) }
       try APITokenRecord.filter(Column("tenant") == tenant && Column("user") == user).deleteAll(db)
       try row.delete(db)
-      try Revocation.add("\(user)@\(tenant)", at: time, db)
+      try Revocation.add("\(user)@\(tenant)", at: now(), db)
     }
   }
 

@@ -16,7 +16,8 @@ struct SessionWatch: Sendable {
       request, context, tenant: "*", actor: "unknown",
       refusals: { error in
         guard let problem = error as? Problem else { return true }
-        return problem.status == 401 || problem.status == 403 && problem.code != "invitation_refused"
+        let isStranger = ["invitation_refused", "sign_on_refused"].contains(problem.code)
+        return [401, 403].contains(problem.status) && !isStranger
       }
     ) {
       if let user { try await signIn.audit(user) }

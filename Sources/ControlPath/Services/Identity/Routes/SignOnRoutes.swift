@@ -7,6 +7,7 @@ import Wire
 struct SignOnRoutes: Sendable {
   let signOn: SignOn
   let watch: SessionWatch
+  let fronts: Set<String>
 
   func addPublic(to router: Router<ServiceContext>) {
     router.get("v1/sign-on") { _, _ in
@@ -15,12 +16,15 @@ struct SignOnRoutes: Sendable {
     }
     router.post("v1/sign-on/{id}") { request, context in
       let wish = try await request.json(IdentityAPI.SignOnWish.self)
-      return try JSONAnswer(try await signOn.begin(try context.parameter("id"), wish))
+      return try JSONAnswer(
+        try await signOn.begin(try context.parameter("id"), wish, from: context.address(of: request, fronts)))
     }
     router.post("v1/sign-on/{id}/session") { request, context in
       let wish = try await request.json(IdentityAPI.SignOnReturn.self)
       let id = try context.parameter("id")
-      let session = try await watch.during(request, context) { try await signOn.complete(id, wish) }
+      let session = try await watch.during(request, context) {
+        try await signOn.complete(id, wish, from: context.address(of: request, fronts))
+      }
       return try JSONAnswer(session, status: .created)
     }
   }

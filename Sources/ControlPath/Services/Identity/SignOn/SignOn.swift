@@ -22,14 +22,19 @@ struct SignOn: Sendable {
   let database: IdentityDatabase
   let providers: SignOnProviders
   let signIn: SignIn
+  let limit: SignInLimit
   let box: SecretBox
   let now: @Sendable () -> Int
 
-  func begin(_ id: String, _ wish: IdentityAPI.SignOnWish) async throws -> IdentityAPI.SignOnBeginning {
+  /// - Parameter address: the IP address that asks; each way to the provider counts as a try until somebody comes back.
+  func begin(_ id: String, _ wish: IdentityAPI.SignOnWish, from address: String) async throws
+    -> IdentityAPI.SignOnBeginning
+  {
     let provider = try await providers.find(id)
     guard ProviderAddress.matches(wish.redirectURI, oneOf: provider.redirectURIs) else {
       throw Problem.malformed("'redirectURI' is none of the provider's.")
     }
+    try await limit.begin(email: nil, address: address)
     let metadata = try await ProviderClient(name: provider.name, issuer: provider.issuer).metadata()
     let state = State(
       provider: id, redirectURI: wish.redirectURI, nonce: Secret.text(bytes: 16), verifier: Secret.text(bytes: 32),
@@ -48,9 +53,12 @@ struct SignOn: Sendable {
 
   /// A new session for whom the provider names.
   /// - Throws: `Problem` 401 `sign_on_refused`; 409 where the address is another user's.
-  func complete(_ id: String, _ wish: IdentityAPI.SignOnReturn) async throws -> IdentityAPI.Session {
+  func complete(_ id: String, _ wish: IdentityAPI.SignOnReturn, from address: String) async throws
+    -> IdentityAPI.Session
+  {
     let provider = try await providers.find(id)
     let state = try open(wish.state, of: id)
+    try await limit.begin(email: nil, address: address)
     let client = ProviderClient(name: provider.name, issuer: provider.issuer)
     let metadata = try await client.metadata()
     let text = try await client.idToken(
@@ -64,7 +72,8 @@ struct SignOn: Sendable {
     } catch let refusal as IDToken.Refused { throw Self.refused("The provider's word is not good: \(refusal).") }
     let user = try await user(token, provider)
     try await signIn.audit(user)
-    guard !user.disabled else { throw Self.refused("The user is disabled.") }
+    guard !user.disabled else { throw SignIn.refused }
+    for _ in 0..<2 { try await limit.succeed(email: nil, address: address) }
     return try await signIn.open(user)
   }
 

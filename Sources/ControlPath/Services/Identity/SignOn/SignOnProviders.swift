@@ -9,6 +9,7 @@ struct SignOnProviders: Sendable {
   static let most = 100
   let database: IdentityDatabase
   let box: SecretBox
+  let now: @Sendable () -> Int
 
   func put(_ id: String, _ wish: IdentityAPI.SignOnProviderWish) async throws -> IdentityAPI.SignOnProvider {
     guard Identifier.isValid(id) else { throw Problem.malformed("'id' must be a-z, 0-9 and -, at most 63.") }
@@ -53,17 +54,20 @@ struct SignOnProviders: Sendable {
     try await database.pool.read { try SignOnProviderRecord.order(Column("id")).fetchAll($0) }
   }
 
-  /// Ends the sessions of those who signed in by its issuer, where no other provider has the same.
+  /// Ends the sessions and API tokens of those who signed in by its issuer, where no other provider has the same.
   func remove(_ id: String) async throws {
-    try await database.pool.audited { db in
+    try await database.pool.audited { [now] db in
       guard let row = try SignOnProviderRecord.fetchOne(db, key: id) else {
         throw Problem.notFound("sign-on provider \(id)")
       }
       try row.delete(db)
       guard try SignOnProviderRecord.filter(Column("issuer") == row.issuer).fetchCount(db) == 0 else { return }
-      try db.execute(
-        sql: "DELETE FROM session WHERE user IN (SELECT user FROM signOnIdentity WHERE issuer = ?)",
-        arguments: [row.issuer])
+      for table in ["session", "apiToken"] {
+        let theirs = "user IN (SELECT user FROM signOnIdentity WHERE issuer = ?)"
+        let ids = try String.fetchAll(db, sql: "SELECT id FROM \(table) WHERE \(theirs)", arguments: [row.issuer])
+        try db.execute(sql: "DELETE FROM \(table) WHERE \(theirs)", arguments: [row.issuer])
+        for id in ids { try Revocation.add(id, at: now(), db) }
+      }
     }
   }
 

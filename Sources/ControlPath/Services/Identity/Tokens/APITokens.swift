@@ -59,13 +59,13 @@ struct APITokens: Sendable {
   }
 
   func revoke(_ tenant: String, _ id: String, by caller: ServiceContext.Caller?) async throws {
-    let (user, time) = (Self.confined(caller), now())
-    try await database.pool.audited { db in
+    let user = Self.confined(caller)
+    try await database.pool.audited { [now] db in
       guard let row = try APITokenRecord.find(tenant, id, db), user == nil || row.user == user else {
         throw Problem.notFound("API token \(id)")
       }
       try row.delete(db)
-      try Revocation.add(row.id, at: time, db)
+      try Revocation.add(row.id, at: now(), db)
     }
   }
 

@@ -20,16 +20,18 @@ struct Credentials: Sendable {
   /// - Throws: `Problem` 401; 404 for a tenant that the user does not belong to.
   func grant(_ secret: String, tenant: String?) async throws -> IdentityAPI.AccessGrant {
     var claims: AccessToken
+    // Before anything is read: what is revoked after that is revoked for this token.
+    let time = now()
     if let bootstrap, bootstrap.matches(secret) {
       if let tenant { try await known(tenant) }
       claims = AccessToken(
-        sub: "admin", tenant: tenant, role: .platformAdmin, scopes: Role.platformAdmin.rights, sid: "admin", now: now())
+        sub: "admin", tenant: tenant, role: .platformAdmin, scopes: Role.platformAdmin.rights, sid: "admin", now: time)
     } else if secret.hasPrefix(Self.apiTokenPrefix) {
       claims = try await self.claims(ofAPIToken: secret, tenant: tenant)
     } else {
       let (session, user) = try await session(secret)
       let role = try await role(of: user, tenant: tenant)
-      claims = AccessToken(sub: user.id, tenant: tenant, role: role, scopes: role.rights, sid: session.id, now: now())
+      claims = AccessToken(sub: user.id, tenant: tenant, role: role, scopes: role.rights, sid: session.id, now: time)
     }
     if let id = claims.tenant {
       claims.limits = try await database.pool.read { try TenantRecord.fetchOne($0, key: id)?.limits }

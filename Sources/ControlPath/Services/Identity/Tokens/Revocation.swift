@@ -10,10 +10,14 @@ enum Revocation {
     }
   }
 
+  /// To be the last of its transaction, with the time as it is then: what was granted before saw what was before.
   /// - Parameter id: as in `KeySet.revoked`.
   static func add(_ id: String, at time: Int, _ db: GRDB.Database) throws {
     try db.execute(sql: "DELETE FROM revocation WHERE at < ?", arguments: [time - 2 * AccessToken.life])
-    try db.execute(sql: "INSERT OR REPLACE INTO revocation (id, at) VALUES (?, ?)", arguments: [id, time])
+    try db.execute(
+      sql: """
+        INSERT INTO revocation (id, at) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET at = MAX(at, excluded.at)
+        """, arguments: [id, time])
   }
 
   static func recent(at time: Int, _ db: GRDB.Database) throws -> [String: Int]? {

@@ -3,8 +3,9 @@ import Glibc
 import NIOPosix
 import Wire
 
-/// Decides where a service may connect to at the word of a user. Names are resolved here, and what is connected to is the
-/// address that was judged: a name that means another one a moment later leads nowhere else.
+/// Decides where a service may connect to at the word of a user. Names are resolved here, and without TLS what is connected
+/// to is the address that was judged: a name that means another one a moment later leads nowhere else. With TLS the name is
+/// resolved again, and the certificate is what is left.
 ///
 /// Public addresses may be reached over TLS. This machine, private networks, links (and with them the metadata of clouds)
 /// and Unix sockets only where the platform's settings name them; those also without TLS.
