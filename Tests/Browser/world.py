@@ -10,7 +10,7 @@ import urllib.request
 top = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, os.path.join(top, "deploy/demo"))
 
-from guests import Tiny  # noqa: E402
+from guests import OUT, Tiny  # noqa: E402
 from platform_client import Platform  # noqa: E402
 
 PASSWORD = "correct horse battery staple"
@@ -26,7 +26,7 @@ class World:
 
     def start(self):
         self.platform.start(
-            appliance=os.path.join(top, "out/appliance"), agent=os.path.join(top, "out/bin/godwit-agent"),
+            appliance=os.path.join(OUT, "appliance"), agent=os.path.join(OUT, "bin/godwit-agent"),
             advertise="10.0.2.2", more=["--gateway-listen", "0.0.0.0:0"])
         self.url = self.platform.environment["GODWIT_SERVER"]
         self.trust = ssl.create_default_context(cafile=self.platform.environment["GODWIT_CA"])
