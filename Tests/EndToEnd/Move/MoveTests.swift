@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-/// A running machine is moved by the programs as they are shipped: enrolled, copied while it serves, switched, finished.
+/// A running machine is moved by the real programs, in `make test` their debug builds: enrolled, copied while it serves, switched, finished.
 /// The script checks by itself that every record acknowledged outside of the guest is served by the target.
 @Suite(.serialized, .timeLimit(.minutes(20))) struct MoveTests {
   @Test(

@@ -1,7 +1,8 @@
 import Foundation
 import Testing
 
-/// The agent as it is shipped, on a kernel as Debian ships it: one boot of the torture in guests (Tests/support/guests).
+/// The static agent, in `make test` its debug build, on a kernel as Debian ships it: one boot of the torture in guests
+/// (Tests/support/guests).
 @Suite(.serialized, .timeLimit(.minutes(10))) struct StockKernelTests {
   @Test func `on virtio, NVMe and SCSI disks every point equals its disks as they were frozen`() throws {
     let script = try Script("Tests/support/guests/run", ["--short"])
